@@ -49,6 +49,7 @@ def run(
 
     Raises:
         TrainingError: the loss is not finite or explodes, the device is not there, or the checkpoint is of another fit.
+        EntryError: the network, or its device, fails.
     """
     settings = settled(given.settings, given.train.x)
     given = replace(given, settings=settings)
@@ -56,9 +57,9 @@ def run(
     with contextlib.ExitStack() as opened:
         with failing():
             session = opened.enter_context(contextlib.closing(network.session(given)))
+            untrained = network.problem.task.losses(network.scores(validation.x), validation.y)
         arrays = rows.of(network.problem, given) if rows.are_changed(settings) else None
         start = network.tensors()
-        untrained = network.problem.task.losses(network.scores(validation.x), validation.y)
         limit = EXPLODED * max(1.0, float(untrained.mean()))
         saved = Checkpoint(checkpoint, identity(network, given, validation, session), session)
         progress = _begun(saved, start, settings, watch)

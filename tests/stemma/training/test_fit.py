@@ -302,7 +302,7 @@ def test_recorded_steps_are_refused_where_there_are_none(tmp_path: Path) -> None
     assert error.value.run == "dvc exp run -S train.stepper=auto"
 
 
-@pytest.mark.parametrize("when", ["session", "scores"])
+@pytest.mark.parametrize("when", ["session", "scores", "scores of an epoch"])
 def test_a_device_that_is_full_is_one_line_with_the_way_to_another(
     framework: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
@@ -313,9 +313,9 @@ def test_a_device_that_is_full_is_one_line_with_the_way_to_another(
         model.device = "cuda:0"
         raise RuntimeError("CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation'")
 
-    tried = getattr(model, when)
-    calls = iter([tried, full] if when == "scores" else [full])  # the untrained network is judged first
-    monkeypatch.setattr(model, when, lambda given: next(calls)(given))
+    name = when.split()[0]
+    calls = iter([getattr(model, name), full] if when.endswith("epoch") else [full])  # it is judged before the first
+    monkeypatch.setattr(model, name, lambda given: next(calls)(given))
     with pytest.raises(EntryError, match=r"fails in training \(RuntimeError: CUDA error: out of memory S") as error:
         fit(model, tmp_path)
     assert error.value.run == "dvc exp run -S train.device=cpu"
