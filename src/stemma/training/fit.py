@@ -6,7 +6,7 @@ epoch without any generator's state, to the same bytes as one that was never int
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -20,7 +20,7 @@ from stemma.entries import naming
 from stemma.errors import EntryError, TrainingError
 from stemma.text import counted, say
 from stemma.training import inputs, objective, rows, shrink
-from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Rows, State
+from stemma.training.base import Draw, Epoch, Fit, Floats, Given, Network, Rows, Session, State
 from stemma.training.own import Schedule
 from stemma.training.progress import Checkpoint, Progress, identity
 from stemma.training.settings import Settled, TrainSettings
@@ -32,6 +32,7 @@ MOST_EPOCHS, FEWEST_EPOCHS = 60, 3  # where their number is not set; in fewer th
 PASSED = 5_000_000  # rows that these epochs go through together, but for the fewest
 DECAY, STRONG_DECAY = 0.001, 1.0  # where weight decay is not set
 WIDE, ROWS_PER_INPUT = 64, 50  # a table of more inputs, and of fewer rows for each, has the strong one
+Failing = Callable[[], contextlib.AbstractContextManager[None]]  # says in a line what fails within
 
 
 def run(
@@ -54,12 +55,10 @@ def run(
     settings = settled(given.settings, given.train.x)
     given = replace(given, settings=settings)
     failing = partial(naming, _failure(network, len(given.train.x), settings), partial(_failed, network))
-    with contextlib.ExitStack() as opened:
+    with _session(network, given, failing) as session:
         with failing():
-            session = opened.enter_context(contextlib.closing(network.session(given)))
             untrained = network.problem.task.losses(network.scores(validation.x), validation.y)
-        arrays = rows.of(network.problem, given) if rows.are_changed(settings) else None
-        start = network.tensors()
+        arrays, start = rows.of(network.problem, given) if rows.are_changed(settings) else None, network.tensors()
         limit = EXPLODED * max(1.0, float(untrained.mean()))
         saved = Checkpoint(checkpoint, identity(network, given, validation, session), session)
         progress = _begun(saved, start, settings, watch)
@@ -124,6 +123,14 @@ def _begun(saved: Checkpoint, start: State, settings: Settled, watch: Callable[[
     progress = Progress((), 0, start)
     saved.write(progress)
     return progress
+
+
+@contextlib.contextmanager
+def _session(network: Network, given: Given, failing: Failing) -> Iterator[Session]:
+    with failing():
+        session = network.session(given)
+    with contextlib.closing(session):
+        yield session
 
 
 def _failure(network: Network, rows: int, settings: Settled) -> str:
