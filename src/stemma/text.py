@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 
 MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
 IN_WORD = re.compile(r"(?<=[^\W_])\\_(?=[^\W_])")
@@ -105,6 +106,15 @@ def figure(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "-"
     return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}" if abs(value) < 1e6 else f"{value:.4g}"
+
+
+def dated(seconds: float) -> str:
+    """A date, from seconds since 1970."""
+    try:
+        moment = datetime(1970, 1, 1) + timedelta(seconds=round(seconds))
+    except OverflowError:  # no calendar has it
+        return f"{seconds:g}"
+    return moment.isoformat().removesuffix("T00:00:00")
 
 
 def signed(value: float) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -11,9 +10,8 @@ from numpy.typing import NDArray
 
 from stemma.errors import DataError
 from stemma.signature import Signature
-from stemma.text import few, nearest
+from stemma.text import dated, few, nearest
 from stemma.thin import evenly
-from stemma.values import EPOCH
 
 Array = NDArray[Any]
 Table = Mapping[str, Array]  # columns (rows,) of what `stemma.values` tells: floats, or texts
@@ -76,7 +74,7 @@ class Model:
         if value == "" or value != value:
             return "missing"
         if self.kinds[column] == "date":
-            return _dated(float(value))
+            return dated(float(value))
         if self.kinds[column] == "boolean":
             return "true" if value > 0.5 else "false"
         return value if isinstance(value, str) else str(np.float32(value)).removesuffix(".0")
@@ -88,14 +86,6 @@ class Model:
             return np.asarray(values[np.argsort(-counts, kind="stable")][:most])
         there = values[~np.isnan(values)]
         return np.asarray(there[evenly(len(there), most)])
-
-
-def _dated(seconds: float) -> str:
-    try:
-        moment = EPOCH.replace(tzinfo=None) + timedelta(seconds=round(seconds))
-    except OverflowError:  # no calendar has it
-        return f"{seconds:g}"
-    return moment.isoformat().removesuffix("T00:00:00")
 
 
 def length(table: Table) -> int:

@@ -15,9 +15,9 @@ from stemma.bundle.check import TOLERANCE
 from stemma.bundle.model import Bundle
 from stemma.bundle.rows import Rows, records
 from stemma.errors import StemmaError
-from stemma.text import by_number, counted, few, figure
+from stemma.text import by_number, counted, few
 from stemma.watch.answers import Answers, day, versions
-from stemma.watch.columns import Column, gone, profiled, trained
+from stemma.watch.columns import Column, gone, profiled, shown, trained
 from stemma.watch.log import Log
 from stemma.watch.windows import windows
 
@@ -104,7 +104,7 @@ def _silent(bundle: Bundle, answers: Answers) -> Iterator[Finding]:
             told = f"{gone(now):.1%} of the rows have no value, and {gone(before):.1%} of those of training"
             yield Finding("missing", of, told)
         elif _levels(now) == 1:
-            only = next(iter(now["values"])) if "values" in now else figure(now["min"])
+            only = next(iter(now["values"])) if "values" in now else shown(now, now["min"])
             yield Finding("constant", of, f"every value is {only}")
 
 

@@ -13,6 +13,7 @@ from pyarrow import compute
 from stemma.bundle.model import Bundle, reading
 from stemma.tables.distance import shares
 from stemma.tables.profile import described
+from stemma.text import dated, figure
 from stemma.watch.answers import Answers
 
 PREDICTION, REFERENCE = "prediction", "reference.json"
@@ -50,7 +51,8 @@ def profiled(answers: Answers) -> Part:
         else:
             values[name] = np.sort(plain(kept))  # what follows is twice as fast
             there = values[name][~np.isnan(values[name])].astype(np.float64)
-            profiles[name] = {"missing": len(kept) - len(there), **described(there)}
+            role = {"role": "date"} if pa.types.is_timestamp(kept.type) else {}
+            profiles[name] = {**role, "missing": len(kept) - len(there), **described(there)}
     return Part(answers, profiles, values)
 
 
@@ -71,6 +73,11 @@ def plain(values: Any) -> NDArray[Any]:
     if pa.types.is_timestamp(values.type):
         values = compute.divide(values.cast(pa.int64()).cast(pa.float64()), 1e6)
     return np.asarray(values.to_numpy(zero_copy_only=False))
+
+
+def shown(column: Column, value: float) -> str:
+    """A number or a date, as a person knows it."""
+    return (dated if column.get("role") == "date" else figure)(value)
 
 
 def present(column: Column) -> int:

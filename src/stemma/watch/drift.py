@@ -24,7 +24,7 @@ from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.text import SHOWN, counted, few, figure, lasting, short
 from stemma.watch import evidence, sequential, tests
 from stemma.watch.answers import PREDICTED, Answers, bare, measured, versions
-from stemma.watch.columns import PREDICTION, Column, Part, gone, of_texts, present, profiled, trained
+from stemma.watch.columns import PREDICTION, Column, Part, gone, of_texts, present, profiled, shown, trained
 from stemma.watch.expected import Expected, expected
 from stemma.watch.log import Log
 from stemma.watch.windows import Asked, windows
@@ -285,7 +285,7 @@ def _certain(before: Column, now: Column, tests_that_saw: set[str]) -> Iterator[
     elif tests_that_saw & TESTS["moved"]:
         yield "moved", _moved(before, now)
     elif "range" in tests_that_saw:
-        yield "range", f"{_end(before)} -> {_end(now)}"
+        yield "range", " -> ".join(f"{shown(now, each['min'])} to {shown(now, each['max'])}" for each in (before, now))
     if "new" in tests_that_saw:
         names = sorted(now["values"].keys() - before["values"].keys(), key=lambda name: -now["values"][name])
         yield "new", f"{few([short(name, 40) for name in names])}, unknown in training"
@@ -296,14 +296,10 @@ def _certain(before: Column, now: Column, tests_that_saw: set[str]) -> Iterator[
 def _moved(before: Column, now: Column) -> str:
     """Of numbers the middle and the spread; of texts the one whose share changed most."""
     if "quantiles" in now:
-        shown = (
-            " ".join(figure(each["quantiles"][percent]) for percent in ("5", "50", "95")) for each in (before, now)
+        at = (
+            " ".join(shown(now, each["quantiles"][percent]) for percent in ("5", "50", "95")) for each in (before, now)
         )
-        return "5, 50, 95 % at " + " -> ".join(shown)
+        return "5, 50, 95 % at " + " -> ".join(at)
     of = [{name: count / present(each) for name, count in each["values"].items()} for each in (before, now)]
     most = max(before["values"], key=lambda name: abs(of[1].get(name, 0) - of[0][name]))
     return f"{short(most, 40)}: {of[0][most]:.1%} -> {of[1].get(most, 0):.1%}"
-
-
-def _end(column: Column) -> str:
-    return f"{figure(column['min'])} to {figure(column['max'])}"

@@ -203,8 +203,11 @@ def test_values_and_dates_are_columns_too(tmp_path: Path) -> None:
         days = MONDAY + DAY * (draw.integers(0, 30, 400) + day)
         times = MONDAY + WEEK * (week + np.arange(400) / 400)
         logged(tmp_path, draw.normal(size=400) + shift, of=of, inputs={"Day": days.astype(float)}, times=times)
-    found = [each for each in alarms(drift(tmp_path)) if each[2]]
+    looked = drift(tmp_path)
+    found = [each for each in alarms(looked) if each[2]]
     assert found == [(2, "prediction", "moved"), (3, "Day", "range")]
+    (told,) = (each.told for each in looked.windows[3].alarms)
+    assert told == "2025-07-31 to 2025-08-29 -> 2026-09-04 to 2026-10-03"
 
 
 def test_a_bundle_of_other_inputs_or_a_damaged_one_is_refused(bundle: Bundle, tmp_path: Path) -> None:
