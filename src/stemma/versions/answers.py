@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from stemma.errors import VersionError
 from stemma.repo.repository import Repo, opened
-from stemma.text import few, in_one_line
+from stemma.text import counted, few, in_one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,4 +48,8 @@ def answers(repo: Repo, revision: str, frame: "pd.DataFrame", task: "Task") -> A
     except (ValueError, TypeError) as error:
         raise VersionError(f"{revision} takes a column for another type than it has ({in_one_line(error)})") from None
     order = [signature.classes.index(name) for name in task.classes] or [0]
-    return Answers(version.commit, bundle.run(arrays)[:, order])
+    said = bundle.run(arrays)[:, order]
+    if task.log is not None and (count := int((said <= 0).sum())):
+        raise VersionError(f"{revision} says 0 or less of {counted(count, 'row')}, which has no logarithm "
+                           "(data.transform_target), so nothing can be learned from it")  # fmt: skip
+    return Answers(version.commit, said)

@@ -23,6 +23,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder: Path = tmp_path_factory.mktemp("answers")
     archive.build(folder / "model.zip", bundles.contents())
     made = new(folder / "world")
+    archive.build(folder / "values.zip", bundles.contents(bundles.REGRESSION, output="prediction", width=1))
+    made.version("values", parts(bundle=(folder / "values.zip").read_bytes()))
     made.version("first", parts(bundle=(folder / "model.zip").read_bytes()))
     made.version("second", parts(bundle=b"another"))
     return made
@@ -34,6 +36,14 @@ def test_a_version_answers_with_its_commit_and_its_classes_in_the_order_asked_fo
     assert np.allclose(found.predictions[:, 1], SAYS, atol=1e-6)
     turned = answers(world.folder, "HEAD~1", FRAME, of("binary", ("TRUE", "FALSE"), "FALSE"))
     assert np.array_equal(turned.predictions, found.predictions[:, ::-1])
+
+
+def test_a_version_that_says_what_has_no_logarithm_teaches_no_network_that_learns_one(world: World) -> None:
+    learns, below = of("regression", log=(0.0, 1.0)), FRAME.assign(PageValues=[0.5, -300.0, -400.0])
+    assert (answers(world.folder, "HEAD~2", FRAME, learns).predictions > 0).all()
+    assert len(answers(world.folder, "HEAD~2", below, of("regression")).predictions) == 3
+    with pytest.raises(VersionError, match=r"HEAD~2 says 0 or less of 2 rows, .*transform_target"):
+        answers(world.folder, "HEAD~2", below, learns)
 
 
 @pytest.mark.parametrize(
