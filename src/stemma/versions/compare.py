@@ -321,7 +321,9 @@ def _doubts(test: Test | None, verdict: Verdict) -> tuple[str, ...]:
     if test is None or (test.p < SIGNIFICANCE) == (verdict != "not distinguishable"):
         return ()
     finds = "finds a difference" if test.p < SIGNIFICANCE else "finds no difference"
-    return (f"{test.name} {finds} (p = {test.p:.3f}): this is at the border of what these rows can tell",)
+    ranks = "it goes by the ranks of errors, not by how large they are"
+    why = ranks if test.name == "Wilcoxon" else "this is at the border of what these rows can tell"
+    return (f"{test.name} {finds} (p = {test.p:.2g}): {why}",)
 
 
 def _tests(a: Predictions, b: Predictions) -> tuple[Test, ...]:

@@ -103,6 +103,16 @@ def test_the_tests_fit_the_task(tmp_path: Path) -> None:
     assert names == {"binary": ["DeLong", "McNemar"], "multiclass": ["McNemar"], "regression": ["Wilcoxon"]}
 
 
+def test_ranks_of_errors_that_see_more_than_a_figure_ruled_by_a_few_rows_say_why(tmp_path: Path) -> None:
+    a, huge = version("a", tmp_path, "regression", noise=1.5), np.where(np.arange(ROWS) < 2, 1e6, 0.0)
+    worse, less = (predictions("regression", noise) for noise in (1.5, 0.2))
+    of = [parquet(table.assign(actual=table.actual + huge)) for table in (worse, less)]
+    found = between(*(changed(a, PREDICTIONS, content) for content in of), latency=False)
+    assert found.verdict == "not distinguishable"
+    note = next(note for note in found.notes if note.startswith("Wilcoxon"))
+    assert f"p = {found.tests[0].p:.2g}): it goes by the ranks of errors" in note and found.tests[0].p < 0.001
+
+
 def test_the_metric_can_be_chosen_and_lower_cost_is_better(tmp_path: Path) -> None:
     a, b = version("a", tmp_path, noise=1.5), version("b", tmp_path, noise=0.2)
     found = between(a, b, metric="cost", cost=(1.0, 5.0), latency=False)
