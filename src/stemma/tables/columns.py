@@ -28,6 +28,11 @@ def roles(names: Iterable[str], settings: Table) -> dict[str, Role]:
     refuse(settings.source, made)  # its role is not that of the column
     others = [name for name in names if name != settings.target]
     found = {name: role_of(name, settings) for name in others}
+    told = settings.columns
+    # None misses what is dropped, such as the log of a service; but a misspelled name leaves its column to a pattern.
+    needed = [
+        name for name in told if told[name] != "drop" or any(fnmatchcase(name, key) for key in told if key != name)
+    ]
     problems = [f"column {name!r} appears twice" for name, times in sorted(Counter(names).items()) if times > 1]
     if "" in names:
         problems.append(f"column {names.index('') + 1} has no name")
@@ -35,8 +40,8 @@ def roles(names: Iterable[str], settings: Table) -> dict[str, Role]:
         problems.append(f"the target {settings.target!r} is not a column{nearest(settings.target, names)}")
     problems += [
         line
-        for section in ("columns", "ranges")
-        for line in absent(getattr(settings, section), [*names, *settings.derive], section)
+        for section, wanted in (("columns", needed), ("ranges", settings.ranges))
+        for line in absent(wanted, [*names, *settings.derive], section)
     ]
     problems += [*_wrong_splitting(names, settings), *_wrong_derived(names, settings)]
     problems += [

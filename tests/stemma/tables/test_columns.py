@@ -23,6 +23,13 @@ def test_the_target_is_never_a_feature_even_where_a_pattern_names_it(small):
     assert columns.features(["n1", "y", "b"], settings) == (("n1", "numeric"), ("b", "boolean"))
 
 
+def test_a_dropped_column_may_be_absent_unless_a_pattern_would_take_what_it_means(small):
+    settings = small("t.csv", columns={"id": "drop", "n": "numeric"})
+    assert columns.roles(["n", "y"], settings) == {"n": "numeric"}
+    with pytest.raises(DataError, match=r"`columns` names 'idd', which matches no column \(did you mean id\?\)"):
+        columns.roles(["id", "n", "y"], small("t.csv", columns={"idd": "drop", "*": "numeric"}))
+
+
 def test_dropped_and_bayes_columns_are_no_features(small):
     settings = small("t.csv", columns={"id": "drop", "p": "bayes", "*": "numeric"})
     assert columns.features(["id", "p", "x", "y"], settings) == (("x", "numeric"),)
