@@ -1,5 +1,6 @@
 """What nothing needs goes to a trash and comes back; what anything needs stays, whatever happens meanwhile."""
 
+import dataclasses
 import json
 import os
 import secrets
@@ -252,6 +253,12 @@ def in_a_running_experiment(world: World, commit: str) -> None:
     (folder / "dvc.lock").write_text(world.ok("git", "show", f"{commit}:dvc.lock") + "\n")
 
 
+def in_a_running_experiment_of_another_work_tree(world: World, commit: str) -> None:
+    other = world.folder.with_name("second-tree")
+    world.git("worktree", "add", "-q", "--detach", str(other), "HEAD")
+    in_a_running_experiment(dataclasses.replace(world, folder=other), commit)
+
+
 def on_a_branch_of_another_clone(world: World, commit: str) -> None:
     """It was fetched once, and the branch is one that this clone does not follow."""
     server = world.folder.with_name("server.git")
@@ -274,7 +281,7 @@ def imported(world: World, commit: str) -> None:
 HOLDERS = [
     on_a_branch, under_a_plain_tag, under_a_tag_of_a_tag, registered, in_a_stage, retired, as_head, in_the_stash,
     in_the_work_tree_alone, in_the_index_alone, in_another_work_tree, as_an_experiment, queued,
-    in_a_running_experiment, on_a_branch_of_another_clone,
+    in_a_running_experiment, in_a_running_experiment_of_another_work_tree, on_a_branch_of_another_clone,
 ]  # fmt: skip
 
 

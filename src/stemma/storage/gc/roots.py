@@ -253,9 +253,9 @@ def _loose(root: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
         yield WORK_TREE if folder == root else f"the work tree {folder}", on_disk(folder)
         for stage, files in _staged(folder).items():
             yield f"the index of {folder}" + (f", {SIDES[stage]}" if stage in SIDES else ""), files
-    for place in sorted((root / ".dvc" / "tmp" / "exps").rglob(".git")):
-        if (project := place.parent / prefix(root)).is_dir():
-            yield f"a running experiment, {place.parent.name}", on_disk(project)
+        for place in sorted((folder / ".dvc" / "tmp" / "exps").rglob(".git")):
+            if (project := place.parent / prefix(root)).is_dir():
+                yield f"a running experiment, {place.parent.name}", on_disk(project)
 
 
 def _staged(folder: Path) -> dict[str, dict[str, bytes]]:
