@@ -122,10 +122,10 @@ def best(repo: Repo, *, metric: str | None = None, where: Sequence[str] = (), li
 
 def _seen(repository: Repository, known: Log) -> "list[Facts]":
     """Every version, the newest first; of those that serve the very same the newest, with the stages of all."""
-    stages: dict[tuple[str, str], dict[str, None]] = {}
-    newest: dict[tuple[str, str], Entry] = {}
+    stages: dict[object, dict[str, None]] = {}
+    newest: dict[object, Entry] = {}
     for entry in known:
-        model = entry.weights, entry.method
+        model = entry.weights, entry.method, *entry.decision.items()
         newest.setdefault(model, entry)
         stages.setdefault(model, {}).update(dict.fromkeys(entry.stages))
     return [

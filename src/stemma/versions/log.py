@@ -66,6 +66,7 @@ class Entry:
     same_as: str | None  # an older version with the very same weights: this one went back to it
     weights: str  # MD5 of models/weights
     method: str  # what the network is compressed by; the same weights in another way are another version
+    decision: Mapping[str, float]  # threshold and temperature; the same weights with others are another version too
 
     @property
     def revision(self) -> str:
@@ -130,9 +131,10 @@ def log(
     return Log(found, entries, tuple(history.notes))
 
 
-# Weights, MD5 of data/prepared and of the figures, how the network is compressed.
-Model = tuple[lockfile.Entry | None, str | None, str | None, str]
-NO_MODEL: Model = (None, None, None, "none")
+Decision = tuple[tuple[str, float], ...]
+# Weights, MD5 of data/prepared and of the figures, how the network is compressed, threshold and temperature.
+Model = tuple[lockfile.Entry | None, str | None, str | None, str, Decision]
+NO_MODEL: Model = (None, None, None, "none", ())
 
 
 @dataclass(frozen=True)
@@ -147,11 +149,12 @@ class Commit:
     data: str | None
     metrics: str | None
     method: str
+    decision: Decision
 
     @property
-    def model(self) -> tuple[str, str] | None:
-        """What is served: weights, and what they are compressed by."""
-        return None if self.weights is None else (str(self.weights.md5), self.method)
+    def model(self) -> tuple[str, str, Decision] | None:
+        """What is served: weights, what they are compressed by, and how their scores are turned into decisions."""
+        return None if self.weights is None else (str(self.weights.md5), self.method, self.decision)
 
 
 class History:
@@ -189,7 +192,7 @@ class History:
 
     def _models(self, locks: Mapping[str, str]) -> dict[str, Model]:
         """What each dvc.lock says of a model; a damaged one is noted by its commit and says nothing."""
-        found: dict[str, Model] = {}
+        found, decisions = dict[str, Model](), self._decisions(list(locks.values()))
         for (lock, commit), content in zip(locks.items(), contents(self.repository.root, list(locks)), strict=True):
             try:
                 text = (content or b"").decode()
@@ -197,11 +200,20 @@ class History:
                 data, metrics = (
                     None if (out := outputs.get(path)) is None else out.md5 for path in (PREPARED, METRICS)
                 )
-                found[lock] = outputs.get(WEIGHTS), data, metrics, lockfile.method(text)
+                found[lock] = outputs.get(WEIGHTS), data, metrics, lockfile.method(text), decisions[commit]
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 why = in_one_line(error, 100)
                 self.notes.append(f"dvc.lock of {commit[:7]} cannot be read ({why}): its model is not shown")
         return found
+
+    def _decisions(self, commits: Sequence[str]) -> dict[str, Decision]:
+        """What metrics.json says beside figures."""
+        root = self.repository.root
+        blobs = ids(root, [at(commit, METRICS) for commit in commits])
+        there = list(dict.fromkeys(filter(None, blobs)))
+        read = {blob: flat(_json(content)) for blob, content in zip(there, contents(root, there), strict=True)}
+        decided = {blob: tuple(each for each in sorted(read[blob].items()) if "." not in each[0]) for blob in there}
+        return {commit: decided.get(blob or "", ()) for commit, blob in zip(commits, blobs, strict=True)}
 
     def _reduce(self) -> None:
         """Find the versions, and leave out all commits between them."""
@@ -229,8 +241,9 @@ class History:
     @cached_property
     def same_as(self) -> dict[str, str]:
         """The oldest version with the same weights, of the versions that are not the oldest."""
-        oldest = {self.commits[commit].model: commit for commit in self.versions}  # the last of each
-        first = {commit: oldest[self.commits[commit].model] for commit in self.versions}
+        weights = {commit: (self.commits[commit].model or ())[:2] for commit in self.versions}
+        oldest = {own: commit for commit, own in weights.items()}  # the last of each
+        first = {commit: oldest[own] for commit, own in weights.items()}
         return {commit: other for commit, other in first.items() if other != commit}
 
     @cached_property
@@ -242,7 +255,11 @@ class History:
         here = refs(self.repository.root, "refs/heads", "refs/remotes", "refs/tags")
         plain = [ref for ref in here if not ref.alias and not (ref.name.startswith("refs/tags/") and parse(ref.short))]
         named += [(ref.peeled or ref.id, ref.short) for ref in plain]
-        named += [(commit, name) for name, commits in self.repository.experiments.items() for commit in commits]
+        others = {name: commit for commit, name in named}
+        for name, commits in self.repository.experiments.items():
+            alone = len({*commits, others.get(name, commits[0])}) == 1
+            for commit in commits:  # one whose name stands for another commit too is called by its digits first
+                named += [(commit, name)] if alone else [(commit, commit[:7]), (commit, name)]
         return self._by_version(named)
 
     @cached_property
@@ -251,12 +268,12 @@ class History:
         return self._by_version([(commit, f"{model}#{stage}") for (model, stage), commit in assigned])
 
     def _by_version(self, named: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        found: dict[str, dict[str, None]] = {}
         for commit, name in named:
             version = self.carried.get(commit)
             if version is not None:
-                found.setdefault(version, []).append(name)
-        return found
+                found.setdefault(version, {})[name] = None
+        return {version: [*names] for version, names in found.items()}
 
 
 # Layers with names and settings, tensors with names, shapes and types; and the hash of each by name and shape.
@@ -413,6 +430,7 @@ def _entry(
         same_as=history.same_as.get(commit),
         weights=str(each.weights and each.weights.md5),
         method=each.method,
+        decision=dict(each.decision),
     )
 
 

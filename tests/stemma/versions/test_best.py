@@ -14,7 +14,7 @@ from judged import FakeVersion, parquet, predictions, three_commits, version
 from stemma.errors import StemmaError, VersionError
 from stemma.versions.best import Best, Facts, among
 from stemma.versions.constraints import parse
-from version_worlds import World
+from version_worlds import METRICS, World, new, parts
 
 
 def facts(one: FakeVersion, day: int = 1, stages: tuple[str, ...] = ()) -> Facts:
@@ -253,6 +253,18 @@ def test_every_version_of_a_repository_is_looked_at(repository: Path) -> None:
     assert values(stemma.best(repository, where=["stage = prod"])) == [BETTER]
     assert values(stemma.best(repository, like="worse")) == [BETTER, WORSE]
     assert values(stemma.best(repository, where=["stage != model#prod"], like="worse")) == [WORSE]
+
+
+def test_a_stage_has_the_figures_of_its_own_threshold(tmp_path: Path) -> None:
+    world = new(tmp_path / "world")
+    first = parts()
+    world.version("first", first)
+    world.version("another threshold", first.but(metrics=METRICS | {"threshold": 0.1, "test": {"accuracy": 0.6}}))
+    world.tag("model@v1.0.0")
+    world.tag("model#prod#1")
+    assert values(stemma.best(world.folder, metric="accuracy")) == [0.8, 0.6]
+    (prod,) = stemma.best(world.folder, metric="accuracy", where=["stage = prod"]).candidates
+    assert (prod.name, prod.value) == ("model@v1.0.0", 0.6)
 
 
 def test_weights_out_of_reach_are_told(repository: Path) -> None:

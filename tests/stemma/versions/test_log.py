@@ -136,6 +136,36 @@ def test_going_back_to_a_model_is_a_version_that_says_so(world: World) -> None:
     assert [entry.same_as for entry in found] == [first, None, None]
 
 
+def test_the_same_weights_with_another_threshold_are_a_version_of_its_own(world: World) -> None:
+    one = parts()
+    first = world.version("first", one)
+    world.version("another threshold", one.but(metrics=METRICS | {"threshold": 0.1}))
+    world.version("another figure", one.but(metrics=METRICS | {"threshold": 0.1, "test": {"accuracy": 0.6}}))
+    world.write("notes.md", "A page.\n")
+    world.commit("a page")
+    found = stemma.log(world.folder)
+    assert subjects(found) == ["another threshold", "first"]
+    assert [(entry.same_as, entry.names) for entry in found] == [(first, ("HEAD", "main")), (None, ())]
+
+
+def test_an_experiment_is_called_by_its_commit_where_others_have_its_name(world: World) -> None:
+    one = parts()
+    world.version("first", one)
+    made = {}
+    for number, name in enumerate(["lr", "wide", "kept"], start=1):
+        bias = one.but(tensors=changed(one.tensors, "output.bias", by=number))
+        made[name] = world.experiment(name, f"the first {name}", bias)
+    world.git("branch", "kept", made["kept"])  # it is that experiment
+    world.git("branch", "wide")  # it is not
+    world.commit("a page")
+    again = world.experiment("lr", "lr again", one.but(tensors=changed(one.tensors, "output.bias", by=4)))
+    found = {entry.commit: entry for entry in stemma.log(world.folder, all=True)}
+    assert [found[commit].name for commit in (made["lr"], again, made["wide"], made["kept"])] == [
+        made["lr"][:7], again[:7], made["wide"][:7], "kept",
+    ]  # fmt: skip
+    assert found[again].names == (again[:7], "lr") and found[made["kept"]].names == ("kept",)
+
+
 def test_a_model_that_was_taken_out_and_put_back_is_followed(world: World) -> None:
     one = parts()
     world.version("first", one)
