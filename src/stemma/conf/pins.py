@@ -46,7 +46,7 @@ def _check_version(root: Path, key: str, name: str) -> None:
     says = registry.parse(name)
     if (says and (says.version or says.counter)) or (COMMIT.fullmatch(name) and len(name) == 40):
         return
-    commit = Repository(root).resolve(name).commit
+    commit = Repository(layout.home(root)).resolve(name).commit  # where names are
     if commit is None:
         raise SettingsError(f"{key}: {name} is no version: commit it, and name the commit", run="git commit -a")
     if not (COMMIT.fullmatch(name) and commit.startswith(name.lower())):

@@ -46,6 +46,15 @@ def test_a_name_that_moves_is_refused_with_the_commit_to_name(world: World, name
     )
 
 
+def test_where_dvc_runs_an_experiment_beside_the_work_tree_names_are_still_known(world: World) -> None:
+    folder = world.folder / ".dvc/tmp/exps/tmp1"
+    (folder / ".dvc").mkdir(parents=True)
+    world.ok("git", "init", "-q", str(folder))
+    with pytest.raises(SettingsError, match=f"topic is {commit(world)[:10]}, and moves"):
+        pins.check(folder, start("topic"))
+    pins.check(folder, start(commit(world)[:7]))
+
+
 def test_commits_registered_versions_and_single_assignments_stay(world: World) -> None:
     whole = commit(world)
     for name in (None, whole, whole[:7], whole[:12].upper(), "model@v1.0.0", "model#prod#1", "0" * 40):
