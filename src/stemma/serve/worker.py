@@ -22,14 +22,19 @@ class _Worker:
         actions: dict[str, Action] = {"prepare": self._prepare, "commit": self._commit, "serve": self._serve}
         self._keeper = Lines(out.write, actions, "the server ends")
         self._app = app_of(settings, lambda: self._service.models, partial(self._keeper.ask, "act"), observer)
-        self.server = Server(self._app, settings)
+        self._server, self.ends = Server(self._app, settings), asyncio.Event()
 
     async def obey(self, keeper: asyncio.StreamReader) -> None:
-        """Until the keeper has no more to say; then answer what was taken, and end."""
-        await self._keeper.hear(keeper)
-        self.server.stop()
+        """Until the keeper has no more to say, or one that stops all processes says so here, too; then answer what was
+        taken, and end: the keeper replaces this one, if it stays."""
+        hearing = asyncio.create_task(self._keeper.hear(keeper))
+        hearing.add_done_callback(lambda _: self.ends.set())
+        await self.ends.wait()
+        self._server.stop()
         await asyncio.gather(*self._keeper.tasks)
         self._app.close()
+        if hearing.done():
+            hearing.result()  # a fault of it is told
 
     async def _prepare(self, name: str, number: int, path: str, follows: int | None) -> str | None:
         return await self._service.prepare(name, number, Path(path), follows)
@@ -42,8 +47,8 @@ class _Worker:
         """Once: one that joined as all began to serve is told twice."""
         if not self._serves:
             self._serves = True
-            await self.server.open()
-            self._keeper.begin(self.server.serve(sockets=[self._bound]))
+            await self._server.open()
+            self._keeper.begin(self._server.serve(sockets=[self._bound]))
 
 
 async def _work(bound: socket.socket, out: BinaryIO, observer: str) -> None:
@@ -53,7 +58,7 @@ async def _work(bound: socket.socket, out: BinaryIO, observer: str) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):  # who tells all, as `pkill`; the keeper says what follows
         loop.add_signal_handler(number, lambda: None)
     worker = _Worker(settings, bound, out, observer)
-    loop.add_signal_handler(signal.SIGTERM, worker.server.stop)
+    loop.add_signal_handler(signal.SIGTERM, worker.ends.set)  # once, if the keeper ends it, too
     await worker.obey(keeper)
 
 

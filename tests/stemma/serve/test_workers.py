@@ -82,10 +82,11 @@ def test_all_workers_switch(server: Server) -> None:
     assert versions(server) == {"2"}
 
 
-def test_a_worker_that_is_killed_comes_back_with_what_serves(server: Server) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_is_ended_comes_back_with_what_serves(number: int, server: Server) -> None:
     before = workers(server)
     current = versions(server)
-    before[0].kill()
+    before[0].send_signal(number)
     until(lambda: len(set(workers(server)) - {before[0]}) == 2)
     assert versions(server) == current
     os.kill(before[1].pid, signal.SIGKILL)  # so that only the new one is left for a while
@@ -181,6 +182,15 @@ def test_a_worker_that_is_killed_under_load_takes_along_the_calls_that_it_had_al
     assert told.count(None) <= len(callers) and len(set(told) - {None}) == 1
 
 
+def test_a_worker_that_is_told_what_it_does_not_understand_ends_with_a_word_of_it() -> None:
+    """As one of a toolkit that was changed under its keeper."""
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        words = [sys.executable, "-m", "stemma.serve.worker", str(bound.fileno()), ""]
+        told = ServeSettings().model_dump_json().encode() + b"\n{}\n"
+        done = subprocess.run(words, input=told, pass_fds=[bound.fileno()], capture_output=True, timeout=HANGS)
+    assert done.returncode == 1 and b"KeyError" in done.stderr
+
+
 def test_a_version_that_is_damaged_changes_no_worker(damaged: Server) -> None:
     assert versions(damaged) == {"2"}
 
@@ -221,6 +231,23 @@ def test_sigterm_ends_all(server: Server) -> None:
     assert len(known) == 2
     assert server.stop() == 0
     assert all(is_gone(each.pid) for each in known)
+
+
+def test_who_stops_every_process_at_once_cuts_no_call_short(bundles: dict[str, Path], tmp_path: Path) -> None:
+    """As systemd does."""
+    (tmp_path / "serve.yaml").write_text("{limits: {seconds: 120}, drain: 120}\n")
+    with served(bundles["regression"], "--workers", "2", "--config", tmp_path / "serve.yaml", cold=True) as server:
+        place, known = ("127.0.0.1", int(server.address.rsplit(":", 1)[1])), workers(server)
+        with socket.create_connection(place, HANGS) as link:
+            head = f"POST /predict HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: {len(ROW)}\r\n\r\n"
+            link.sendall(head.encode() + ROW[:10])
+            assert b" 100 " in link.recv(1024), "and so it is taken"
+            for each in (*known, server.process):
+                each.terminate()
+            until(lambda: any(is_gone(each.pid) for each in known))
+            link.sendall(ROW[10:])
+            assert b" 200 " in link.recv(1024)
+        assert server.process.wait(HANGS) == 0
 
 
 def test_workers_end_when_their_keeper_is_killed(bundles: dict[str, Path]) -> None:
