@@ -36,7 +36,7 @@ class Kept:
         """Keep it, a part at a time; a thread does the rest."""
         version, first = call.version(), 0
         name = f"{version.name} (shadow)" if call.ran.arm == SHADOW else version.name  # its figures are its own
-        source = self._source(name, version.bundle.files[SIGNATURE])
+        source = self._source(name, version.bundle.files[SIGNATURE], version.digest)
         headers = {name: value for name in self._headers if (value := call.header(name.encode()))}
         arm, caller = call.ran.arm, self._caller(call)
         for arrays, output in call.ran.parts:

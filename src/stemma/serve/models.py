@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from stemma.bundle import Bundle, check
+from stemma.bundle.archive import GRAPH
 from stemma.errors import StemmaError
 from stemma.serve.batch import Batcher
 
@@ -35,6 +36,7 @@ class Version:
     bundle: Bundle
     batcher: Batcher | None = None  # runs small calls together; None where that does not pay
     name: str = field(init=False)  # shop@v1.2.0; where it is not registered, shop@3
+    digest: str = field(init=False)  # of its graph, where it is not registered: its number is another's at another time
     facts: Mapping[str, str] = field(init=False)  # by which every answer names it: model, version, and registered
     headers: tuple[tuple[bytes, bytes], ...] = field(init=False)  # the same
 
@@ -44,6 +46,9 @@ class Version:
         facts |= {} if registered is None else {"registered": registered}
         headers = {"x-model" if name == "model" else f"x-model-{name}": value for name, value in facts.items()}
         object.__setattr__(self, "name", f"{self.model}@{registered or self.number}")
+        object.__setattr__(
+            self, "digest", "" if registered else blake2b(self.bundle.files[GRAPH], digest_size=8).hexdigest()
+        )
         object.__setattr__(self, "facts", facts)
         object.__setattr__(self, "headers", tuple((name.encode(), value.encode()) for name, value in headers.items()))
 

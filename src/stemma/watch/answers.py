@@ -135,14 +135,14 @@ def telling(folder: Path) -> str:
 
 
 def versions(files: Iterable[log.File]) -> dict[str, list[log.File]]:
-    """The files of each version, by name; of several with one name and other signatures the later ones are numbered."""
+    """The files of each version, by name; of several with one name the last has it, and those before are numbered."""
     parts: dict[log.Source, list[log.File]] = {}
     for file in files:
         parts.setdefault(file.source, []).append(file)
-    seen, found = Counter[str](), dict[str, list[log.File]]()
+    of, seen, found = Counter(source.version for source in parts), Counter[str](), dict[str, list[log.File]]()
     for source, its in parts.items():
-        seen[source.version] += 1
-        found[source.version + (f" ({seen[source.version]})" if seen[source.version] > 1 else "")] = its
+        seen[name := source.version] += 1
+        found[name if seen[name] == of[name] else f"{name} ({seen[name]})"] = its
     return found
 
 

@@ -65,6 +65,7 @@ class Source:
 
     version: str
     contract: bytes
+    digest: str = ""  # of what answered, where others may have the same name at another time
 
     @cached_property
     def signature(self) -> Signature:
@@ -189,7 +190,7 @@ class Writer:
                 del self._files[source]
                 with self._losing(file.rows):
                     table = pa.concat_tables(file.tables, promote_options="default")
-                    told = {"version": source.version, "signature": source.contract.decode()}
+                    told = {"version": source.version, "signature": source.contract.decode(), "digest": source.digest}
                     save(self._folder, REQUESTS, table, told | {"treated": dict(self._options.columns)})
                     self._left("written", file.rows)
 
@@ -430,4 +431,4 @@ def _answered(facts: Columns) -> dict[str, Any]:
 
 
 def _source(facts: Columns) -> Source:
-    return Source(str(facts["version"]), facts["signature"].encode())
+    return Source(str(facts["version"]), facts["signature"].encode(), str(facts.get("digest", "")))

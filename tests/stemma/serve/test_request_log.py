@@ -1,22 +1,28 @@
 """The request log of a server: what every protocol was asked and answered, by version, and that it stops no answer."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
+from bundles import contents
 from serving import ask
+from stemma import bundle
 from stemma.cli import observe
 from stemma.errors import SettingsError
 from stemma.serve import protocols
 from stemma.serve.app import App
-from stemma.serve.models import Models
+from stemma.serve.load import load
+from stemma.serve.models import Model, Models, Version
 from stemma.serve.process import app_of
 from stemma.serve.settings import LogSettings, ServeSettings
 from stemma.watch import log
+from stemma.watch.answers import versions
 from watched import read
 
 OBSERVER = f"{observe.__name__}:{observe.Kept.__name__}"
@@ -96,6 +102,22 @@ def test_a_log_that_cannot_be_written_stops_no_answer_and_is_counted_and_told(
         assert ask(app, "POST", "/predict", [ROW] * 3).status == 200
     assert counted(app) == {"failed": 3}
     assert '"event":"request log","rows":3' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "parts"), [(None, ["shop@1", "shop@1 (1)"]), ("v1.0.0", ["shop@v1.0.0"])])
+def test_a_number_that_is_another_bundles_after_a_restart_is_told_apart(
+    name: str | None, parts: list[str], tmp_path: Path
+) -> None:
+    for described in ("one", "another"):
+        graph = onnx.load_from_string(contents()["model.onnx"])
+        graph.doc_string = described
+        told = json.dumps({"format": 1, "version": name, "commit": "0" * 40}).encode()
+        more = {"registered.json": told} if name else {}
+        bundle.build(tmp_path / "m.zip", contents() | {"model.onnx": graph.SerializeToString()} | more)
+        models = Models({"shop": Model("shop", {1: Version("shop", 1, load(tmp_path / "m.zip"))})})
+        with logging(models, tmp_path / "log") as app:
+            assert ask(app, "POST", "/predict", ROW).status == 200
+    assert sorted(versions(log.Log(tmp_path / "log").files())) == parts
 
 
 def test_columns_are_hidden_as_the_settings_say(

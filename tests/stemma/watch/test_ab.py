@@ -1,5 +1,6 @@
 """Two versions in service, judged by outcomes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -254,10 +255,12 @@ def test_a_figure_that_has_no_meaning_on_the_rows_is_told(tmp_path: Path) -> Non
         ab.compare(tmp_path / "one", "a", "b")
 
 
-def test_versions_of_one_name_and_several_signatures_are_told_apart(tmp_path: Path) -> None:
-    logged(tmp_path, [0.5], of=source("x"))
-    logged(tmp_path, [0.5], of=source("x", REGRESSION))
-    assert sorted(ab.read(log.Log(tmp_path), ())) == ["x", "x (2)"]
+def test_versions_of_one_name_are_told_apart_and_the_last_has_it(tmp_path: Path) -> None:
+    """A bundle's number is another's after a restart."""
+    for count, of in enumerate((source("x"), replace(source("x"), digest="b"), source("x", REGRESSION)), start=1):
+        logged(tmp_path, [0.5] * count, of=of, times=[START + DAY * count] * count)
+    found = ab.read(log.Log(tmp_path), ())
+    assert {name: len(each.times) for name, each in found.items()} == {"x (1)": 1, "x (2)": 2, "x": 3}
 
 
 def test_a_column_that_was_treated_otherwise_meanwhile_is_left_out(tmp_path: Path) -> None:
