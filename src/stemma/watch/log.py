@@ -291,6 +291,7 @@ def save(folder: Path, kind: str, table: Any, facts: Columns, name: str = "") ->
     """Write a file that no other has the name of, or one in its place; its name. An OSError leaves nothing of it."""
     told = json.dumps({"format": FORMAT, "kind": kind, **facts}).encode()
     name = name or f"{kind}-{datetime.now(UTC):{STAMP}}Z-{uuid4().hex[:12]}.parquet"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may be gone by now; what callers sent is not for all
     with replaced(folder / name) as partial:
         texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
         parquet.write_table(table.replace_schema_metadata({FACTS: told}), partial, use_dictionary=texts)

@@ -104,6 +104,12 @@ def test_a_log_that_cannot_be_written_stops_no_answer_and_is_counted_and_told(
     assert '"event":"request log","rows":3' in capfd.readouterr().err
 
 
+def test_a_folder_that_was_taken_away_is_made_again_for_its_owner_alone(models: Models, tmp_path: Path) -> None:
+    with logging(models, tmp_path / "log") as app:
+        ask(app, "POST", "/predict", ROW)
+    assert len(rows(tmp_path / "log")) == 1 and (tmp_path / "log").stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.parametrize(("name", "parts"), [(None, ["shop@1", "shop@1 (1)"]), ("v1.0.0", ["shop@v1.0.0"])])
 def test_a_number_that_is_another_bundles_after_a_restart_is_told_apart(
     name: str | None, parts: list[str], tmp_path: Path
