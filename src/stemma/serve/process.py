@@ -30,6 +30,7 @@ from stemma.serve.workers import Crew
 from stemma.text import counted, say
 
 BACKLOG = 2048
+READ_AGAIN = {"policy", "labels", "split", "shadow"}  # of a model
 GRPC = Entry("stemma.serve.rpc:Rpcs", extra="grpc")  # imported only where it is asked for
 Read = Callable[[], ServeSettings]
 Beside = Callable[[str], contextlib.AbstractContextManager[None]]
@@ -47,6 +48,7 @@ def run(read: Read, observer: str = "", beside: Beside = lambda address: context
         StemmaError: a bundle cannot be served, or the address is taken.
     """
     settings = read()
+    read = partial(again, read, settings)
     if settings.workers > 1 and os.name == "nt":
         raise StemmaError("workers share a socket, which Windows has not: leave --workers out")
     asks = Access(settings.tokens).asks  # here, since workers that cannot read them would be replaced for ever
@@ -68,6 +70,15 @@ def run(read: Read, observer: str = "", beside: Beside = lambda address: context
         asyncio.Runner(loop_factory=loop_factory()) as runner,
     ):
         runner.run(serve(settings, read, bound, observer, beside))
+
+
+def again(read: Read, before: ServeSettings) -> ServeSettings:
+    """The settings as they are now; the log tells what of them changed that needs another start."""
+    now = read()
+    was, told = (each.model_dump(exclude={"models": {"__all__": READ_AGAIN}}) for each in (before, now))
+    if waiting := [name for name in told if told[name] != was[name]]:
+        log.note("settings", changed=waiting, told="these need another start")
+    return now
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

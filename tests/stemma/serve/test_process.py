@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ import stemma.serve
 from serving import Server, served
 from stemma.serve.app import App
 from stemma.serve.process import Server as ServerOfUvicorn
-from stemma.serve.process import loop_factory
+from stemma.serve.process import again, loop_factory
 from stemma.serve.settings import ServeSettings
 from stemma.serve.sockets import reserved
 from timing import HANGS, until
@@ -176,6 +177,27 @@ def test_without_the_extra_the_line_says_how_to_install_it(tmp_path: Path, run, 
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     code, _, err = run(tmp_path, "serve")
     assert code == 1 and 'uvicorn is not installed: run `pip install -c requirements.lock -e ".[serve]"`' in err
+
+
+MODEL = {"source": "m", "name": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("told", "waiting"),
+    [
+        ({"models": [MODEL | {"policy": "all", "labels": {"a": 1}, "shadow": {"1": 1}}]}, None),
+        ({"models": [MODEL, MODEL | {"name": "other"}]}, ["models"]),
+        ({"models": [MODEL | {"signed": True, "stage": "prod"}], "port": 1}, ["models", "port"]),
+        ({"models": [MODEL], "limits": {"rows": 1}, "log": {"folder": "log"}}, ["limits", "log"]),
+    ],
+)
+def test_what_needs_another_start_is_told_when_settings_are_read_again(
+    told: dict[str, Any], waiting: list[str] | None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = ServeSettings.model_validate(told, strict=False)
+    assert again(lambda: now, ServeSettings.model_validate({"models": [MODEL]}, strict=False)) is now
+    said = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [each["changed"] for each in said] == ([waiting] if waiting else [])
 
 
 def test_what_is_loaded_is_not_collected_over_and_over_while_callers_wait(app: App) -> None:
