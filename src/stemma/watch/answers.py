@@ -170,7 +170,7 @@ def _mixed(files: Sequence[log.File]) -> set[str]:
 
 
 def _joined(table: Any, known: Signature, told: Any) -> Any:
-    """With the outcome of each row, as it was told first. Those that a server was told are looked at here."""
+    """With the outcome of each row, as it was told first, and as the version has it: a server looks at none."""
     asked = outcomes.keys(table).combine_chunks().dictionary_encode()
     place = compute.index_in(told["key"], value_set=asked.dictionary)  # many outcomes are looked up in few rows
     of = np.flatnonzero(compute.is_valid(place).to_numpy())[::-1]
@@ -179,6 +179,7 @@ def _joined(table: Any, known: Signature, told: Any) -> Any:
     found = first[asked.indices.to_numpy()]
     outcome = told["outcome"].take(pa.array(found, pa.int64(), mask=found < 0)).combine_chunks().dictionary_encode()
     spelled = pa.array([outcomes.spelled(known, text) for text in outcome.dictionary.to_pylist()], pa.string())
+    table = table.append_column("told", outcome.dictionary.take(outcome.indices))
     return table.append_column("outcome", spelled.take(outcome.indices))
 
 

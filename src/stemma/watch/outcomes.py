@@ -2,7 +2,7 @@
 
     id, row    of the request; the number of the row in it
     time       when it was told
-    outcome    the class, or the value, as text
+    outcome    the class, or the value, as text, as it was told: classes that a version merges stay apart
 
 Of several outcomes for a row the one that was told first counts: nobody changes afterwards what a figure rests on.
 """
@@ -112,12 +112,12 @@ def join(
         counts, examples = Counter(dict.fromkeys(SAID, 0)), dict[str, list[str]]()
         for key, text in told:
             request = asked.get(key)
-            what, outcome = _judged(text, request, first.get(key), awaited is not None and awaited(key[0]))
+            what = _judged(text, request, first.get(key), awaited is not None and awaited(key[0]))
             counts[what] += 1
             if what not in NEW:
                 examples.setdefault(what, []).append(key[0])
                 continue
-            first[key] = new[key] = outcome
+            first[key] = new[key] = text.strip()
             counts["late"] += request is not None and now - request[0] > late
         shown = {what: tuple(ids[:SHOWN]) for what, ids in examples.items()}
         found.append(Taken(name, late / 86400, dict(counts), shown, kept.skipped))
@@ -197,17 +197,17 @@ def _asked(kept: log.Log, ids: Collection[str], needed: bool) -> dict[Key, Asked
     return found
 
 
-def _judged(text: str, asked: Asked | None, before: str | None, awaited: bool) -> tuple[str, str]:
-    """What is done with an outcome, and how it is spelled."""
+def _judged(text: str, asked: Asked | None, before: str | None, awaited: bool) -> str:
+    """What is done with an outcome."""
     if asked is None and not awaited:
-        return "unknown", text
+        return "unknown"
     outcome = text if asked is None else spelled(asked[1], text)
     if outcome is None:
-        return "wrong", text
+        return "wrong"
     if before is None:
-        return ("kept" if asked is None else "taken"), outcome
+        return "kept" if asked is None else "taken"
     known = before if asked is None else spelled(asked[1], before)
-    return ("same" if known == outcome else "contradicting"), outcome
+    return "same" if known == outcome else "contradicting"
 
 
 def spelled(known: Signature, text: str) -> str | None:

@@ -86,8 +86,8 @@ def _table(answers: Answers, known: Signature) -> Any:
     if gone:
         raise StemmaError(f"the log did not keep {few(gone)} as it came: nothing can be trained on that")
     kept = {name: _plain(answers.table[column]) for name, column in columns.items()}
-    outcome = answers.table["outcome"]
-    return pa.table(kept | {known.target: outcome if known.classes else outcome.cast(pa.float64())})
+    came = answers.table["told"] if known.classes else answers.table["outcome"].cast(pa.float64())
+    return pa.table(kept | {known.target: came})
 
 
 def _plain(values: Any) -> Any:

@@ -33,7 +33,7 @@ def test_what_is_late_doubled_unknown_or_no_outcome_is_told_each(requests: Path)
     assert found.counts == {"taken": 3, "kept": 0, "late": 1, "same": 1, "contradicting": 1, "unknown": 1, "wrong": 5}
     assert found.examples == {"same": ("a",), "contradicting": ("a",), "unknown": ("nobody",), "wrong": ("b", "d", "b")}
     assert found.sentence.endswith("outcomes.csv: 3 of 11 outcomes taken")
-    assert outcomes.read(log.Log(requests)) == {("a", 0): "TRUE", ("c", 0): "FALSE", ("d", 0): "3.5"}
+    assert outcomes.read(log.Log(requests)) == {("a", 0): "TRUE", ("c", 0): "FALSE", ("d", 0): "3.50"}
 
 
 def test_taking_a_file_again_changes_nothing(requests: Path) -> None:

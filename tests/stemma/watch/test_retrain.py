@@ -10,7 +10,7 @@ from stemma.errors import StemmaError
 from stemma.watch import outcomes
 from stemma.watch.log import Options
 from stemma.watch.retrain import retrain
-from watched import REGRESSION, START, logged, source
+from watched import MULTICLASS, REGRESSION, START, logged, source
 
 
 def asked(folder: Path, **options: Options) -> Path:
@@ -65,6 +65,17 @@ def test_values_are_outcomes_too_and_a_version_without_a_number_has_a_commit(tmp
     found = retrain(tmp_path / "log", to=tmp_path / "t.parquet")
     assert parquet.read_table(tmp_path / "t.parquet")["Revenue"].to_pylist() == [1.25]
     assert "train.init_from=COMMIT" in found.commands[1]
+
+
+def test_classes_that_a_version_merges_are_those_of_the_table_again(tmp_path: Path) -> None:
+    """Else `merge` of the settings would name classes that the new table does not have, which prepare refuses."""
+    merging = source("shop@v1.0.0", MULTICLASS | {"merge": {"c": ["d", "e"]}})
+    logged(tmp_path / "log", [[0.2, 0.2, 0.6]] * 3, of=merging, ids=["x", "y", "z"])
+    file = tmp_path / "outcomes.csv"
+    file.write_text("id,outcome\nx,d\ny, e \nz,a\nx,e\n", encoding="utf-8")
+    assert outcomes.take(tmp_path / "log", file).counts["same"] == 1
+    retrain(tmp_path / "log", to=tmp_path / "t.parquet")
+    assert parquet.read_table(tmp_path / "t.parquet")["Revenue"].to_pylist() == ["d", "e", "a"]
 
 
 def test_what_cannot_be_trained_on_is_refused(tmp_path: Path) -> None:
