@@ -1,6 +1,8 @@
 """Who may import whom, and that dvc.yaml names the code of yours that a stage runs."""
 
 import ast
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,3 +89,17 @@ def needs(start: Path, framework: str) -> set[Path]:
             if f"{purchase_intent.__name__}.networks" in imports(path):
                 todo += HOUSE.glob(f"networks/{framework}/*.py")
     return seen
+
+
+def test_git_gives_a_table_back_as_it_came(tmp_path: Path) -> None:
+    """DVC hashes the file in the work tree: with other line ends a clone would have to train anew."""
+    shutil.copy(ROOT / ".gitattributes", tmp_path)
+    tables = [tmp_path / "data/raw/t.txt", tmp_path / "own.csv"]
+    for table in tables:
+        table.parent.mkdir(parents=True, exist_ok=True)
+        table.write_bytes(b'a,b\r\n"two\nlines",1\r\n')
+    for command in (["init", "-q"], ["add", "-A"], ["checkout-index", "-a", "--prefix=again/"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
+    assert {(tmp_path / "again" / table.relative_to(tmp_path)).read_bytes() for table in tables} == {
+        b'a,b\r\n"two\nlines",1\r\n'
+    }
