@@ -494,7 +494,7 @@ def _case(column: Column) -> Iterator[str]:
     if alike:
         yield (
             f"column {column.name!r} has {counted(len(column.levels or ()), 'level')}, {len(folded)} but for capital "
-            f"letters ({', '.join(map(shown, alike[0]))}): if they are the same, write fold_case: [{column.name}]"
+            f"letters ({', '.join(map(shown, alike[0]))}): if they are the same, write fold_case: {flow([column.name])}"
         )
 
 

@@ -652,6 +652,16 @@ def test_what_may_be_meant_otherwise_is_warned_of(
         assert load.table(found, FILES)["x"].notna().all()
 
 
+def test_a_line_to_write_is_yaml_whatever_a_column_is_called(
+    describe: Describe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.csv"
+    pd.DataFrame({"on, off": ["A", "a", "B"] * 20, "y": ["p", "q"] * 30}).to_csv(path, index=False)
+    describe(path)
+    (line,) = re.findall(r"write (fold_case.*)", capsys.readouterr().err)
+    assert yaml.safe_load(line) == {"fold_case": ["on, off"]}
+
+
 @pytest.mark.parametrize(("few", "read"), [("1.124,72", True), ("12.124,5", True), ("12 %", False), ("viel", False)])
 @pytest.mark.parametrize("distinct", [200, 21_000])  # all of them are kept, or no more than their ends
 def test_a_few_numbers_with_thousands_are_numbers_and_never_no_value(
