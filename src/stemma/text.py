@@ -66,6 +66,12 @@ def few(items: Sequence[str], most: int = SHOWN) -> str:
     return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
+def apart(a: Sequence[str], b: Sequence[str], of_a: str, of_b: str) -> str:
+    """`A alone has 'x', B has 'y'`: the first few names that only one of two lists has."""
+    only = [few([repr(name) for name in some if name not in others]) or "nothing" for some, others in ((a, b), (b, a))]
+    return f"{of_a} alone has {only[0]}, {of_b} has {only[1]}"
+
+
 def counted(count: int, one: str, several: str | None = None) -> str:
     """`1 row`, `1,000 rows`."""
     return f"{count:,} {by_number(count, one, several or one + 's')}"

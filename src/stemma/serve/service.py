@@ -14,7 +14,7 @@ from stemma.serve.load import TIMES, load, size
 from stemma.serve.models import Model, Models, Split, Version
 from stemma.serve.settings import MEGABYTE, ServeSettings
 from stemma.signature import Signature
-from stemma.text import in_one_line
+from stemma.text import apart, in_one_line
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,9 @@ def _check_contract(before: Signature, after: Signature, number: int) -> None:
     if before.task != after.task:
         changes.append(f"it is a {after.task}, no {before.task}")
     elif after.classes[: len(before.classes)] != before.classes:  # they are told by place, too
-        changes.append(f"the classes {', '.join(before.classes)} are {', '.join(after.classes)}")
+        gone = {*before.classes} - {*after.classes}
+        told = apart(before.classes, after.classes, "that one", "it") if gone else "the places are others"
+        changes.append(f"of the classes {told}")
     if changes:
         told = "; ".join(sorted(changes))
         raise StemmaError(f"it would break those who call version {number}: {told}: allow it by --allow-breaking")

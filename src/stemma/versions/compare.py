@@ -25,7 +25,7 @@ from stemma.metrics.slices import cut
 from stemma.metrics.tests import Test
 from stemma.repo.repository import PACKAGE, Repo, Repository, Version, opened
 from stemma.task import Task
-from stemma.text import counted, figure, nearest, signed
+from stemma.text import apart, counted, figure, nearest, signed
 from stemma.versions import arrays, own, predictions, speed
 from stemma.versions.predictions import Predictions, described
 from stemma.versions.reasons import Reason, reasons
@@ -256,15 +256,17 @@ def recorded(versions: Pair) -> tuple[Predictions, Predictions]:
 
 def _alike(versions: Pair, a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
     """With the classes in one order; versions that predict different things are refused."""
+    name_a, name_b = (version.name for version in versions)
     for what, of_a, of_b in (
         ("the task", a.task.kind, b.task.kind),
         ("the target", a.target, b.target),
-        ("the classes", ", ".join(sorted(a.task.classes)), ", ".join(sorted(b.task.classes))),
         ("the positive class", a.task.positive, b.task.positive),
     ):
         if of_a != of_b:
-            names = " and ".join(version.name for version in versions)
-            raise StemmaError(f"{names} cannot be compared: {what} of one is {of_a}, of the other {of_b}")
+            raise StemmaError(f"{name_a} and {name_b} cannot be compared: {what} of one is {of_a}, of the other {of_b}")
+    if {*a.task.classes} != {*b.task.classes}:
+        told = apart(a.task.classes, b.task.classes, name_a, name_b)
+        raise StemmaError(f"{name_a} and {name_b} cannot be compared: of the classes {told}")
     return a, b.in_order_of(a.task.classes)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bundles import REGRESSION, ROWS, contents
+from bundles import MULTICLASS, REGRESSION, ROWS, contents
 from serving import ask
 from stemma import bundle
 from stemma.bundle import sign
@@ -282,12 +282,15 @@ def test_a_look_that_fails_is_told_and_is_not_the_last(
     assert here.serving == (2,)
 
 
+KINDS = MULTICLASS | {"classes": ["a,\nb", "b", "c"]}
 CHANGES = {
     "the input 'Weekend' is gone": ({"inputs": INPUTS[:2]}, {}),
     "the input 'Hour' is new": ({"inputs": [*INPUTS, {"name": "Hour", "type": "number"}]}, {}),
     "the input 'Weekend' is a number, no boolean": (
         {"inputs": [*INPUTS[:2], {"name": "Weekend", "type": "number"}]}, {}
     ),
+    r"of the classes that one alone has 'a,\\nb', it has 'd': allow": ({"classes": ["b", "c", "d"]}, KINDS),
+    "of the classes the places are others: allow": ({"classes": ["b", "a,\nb", "c"]}, KINDS),
 }  # fmt: skip
 
 
@@ -296,8 +299,9 @@ def test_a_version_that_would_break_callers_is_refused_unless_it_is_allowed(told
     from stemma import signature
     from stemma.serve.service import _check_contract
 
-    before = signature.parse(json.dumps(REGRESSION).encode())
-    after = signature.parse(json.dumps(REGRESSION | CHANGES[told][0]).encode())
+    change, of = CHANGES[told]
+    before = signature.parse(json.dumps(of or REGRESSION).encode())
+    after = signature.parse(json.dumps((of or REGRESSION) | change).encode())
     with pytest.raises(StemmaError, match=told):
         _check_contract(before, after, 1)
     _check_contract(before, before, 1)
