@@ -110,14 +110,14 @@ def join(
     found = []
     for name, told in tellings.items():
         counts, examples = Counter(dict.fromkeys(SAID, 0)), dict[str, list[str]]()
-        for key, text in told:
-            request = asked.get(key)
+        for key, came in told:
+            request, text = asked.get(key), came.strip()
             what = _judged(text, request, first.get(key), awaited is not None and awaited(key[0]))
             counts[what] += 1
             if what not in NEW:
                 examples.setdefault(what, []).append(key[0])
                 continue
-            first[key] = new[key] = text.strip()
+            first[key] = new[key] = text
             counts["late"] += request is not None and now - request[0] > late
         shown = {what: tuple(ids[:SHOWN]) for what, ids in examples.items()}
         found.append(Taken(name, late / 86400, dict(counts), shown, kept.skipped))

@@ -116,3 +116,12 @@ def test_the_log_knows_nothing_of_outcomes(requests: Path) -> None:
     assert sum(part.table.num_rows for part in read(log.Log(requests), ())) == 4
     (file,) = requests.glob("outcomes-*.parquet")
     assert json.loads(parquet.read_schema(file).metadata[log.FACTS]) == {"format": 1, "kind": "outcomes"}
+
+
+def test_spaces_around_an_outcome_that_is_awaited_make_it_no_other(requests: Path) -> None:
+    told = [(("new", 0), text) for text in (" TRUE ", " TRUE ", "TRUE")]
+    kept: dict[outcomes.Key, str] = {}
+    tellings, keep = {"told": told}, lambda new, now: kept.update(new)
+    (found,) = outcomes.join(requests, tellings, outcomes.LATE, keep, awaited=lambda id: True)
+    assert (found.counts["kept"], found.counts["same"], found.counts["contradicting"]) == (1, 2, 0)
+    assert kept == {("new", 0): "TRUE"}
