@@ -80,16 +80,18 @@ WORLDS = {  # fixture -> what it costs
 }  # fmt: skip
 TESTS = Path(__file__).resolve().parent
 SLOW = (  # besides what fits networks: what starts every command, composes conf/, kills or waits, again and again
-    "stemma/compress/", "stemma/formats/", "stemma/frameworks/", "stemma/training/", "stemma/weights/test_networks.py",
-    "stemma/bundle/test_limits.py", "stemma/conf/test_adoption.py", "stemma/follow/", "stemma/repo/test_contained.py",
-    "stemma/repo/test_locks.py", "stemma/repo/test_trust.py", "stemma/runners/test_ray.py", "stemma/search/",
-    "stemma/storage/", "stemma/test_printed.py", "stemma/toolkit/test_undo.py", "stemma/trackers/test_publish.py",
-    "stemma/versions/test_compress.py",
+    "purchase_intent/test_simulated.py", "stemma/bundle/test_limits.py", "stemma/compress/",
+    "stemma/conf/test_adoption.py", "stemma/evaluation/test_baselines.py", "stemma/follow/", "stemma/formats/",
+    "stemma/frameworks/", "stemma/registry/test_promote.py", "stemma/repo/test_contained.py",
+    "stemma/repo/test_locks.py", "stemma/repo/test_project.py", "stemma/repo/test_trust.py", "stemma/rollback/",
+    "stemma/runners/test_ray.py", "stemma/search/", "stemma/storage/", "stemma/test_printed.py",
+    "stemma/toolkit/test_undo.py", "stemma/trackers/test_publish.py", "stemma/training/",
+    "stemma/versions/test_compress.py", "stemma/versions/test_doctor.py", "stemma/weights/test_networks.py",
 )  # fmt: skip
 FOLDERS = (
     {"template/": "stamp", "stemma/test_testing.py": "slow"}
     | dict.fromkeys(SLOW, "slow")
-    | {f"stemma/{room}/": "repository" for room in ("conf", "repo", "versions", "registry", "rollback")}
+    | {f"stemma/{room}/": "repository" for room in ("conf", "repo", "versions", "registry")}
 )
 
 
