@@ -81,7 +81,7 @@ def predicted(data: FileTable, rows: int) -> tuple[float, float]:
 
 
 def called(graph: bytes, frame: Any) -> Callable[[], Any]:
-    session, arrays = runtime.session(graph), encode.Encoder(graph).feeds(frame)
+    session, arrays = runtime.session(graph), encode.feeds(frame, encode.Encoder(graph).inputs)
     return lambda: session.run(None, arrays)
 
 

@@ -6,6 +6,7 @@ Numbers are float64, truth values 1 and 0 among them, dates seconds since 1970; 
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial, reduce
 
 import numpy as np
 
@@ -123,11 +124,14 @@ def _of_date(nodes: Callable[[Graph, str], str]) -> Function:
 
 def by_text(graph: Graph, value: str, texts: Mapping[str, float]) -> str:
     """Numbers by text; 0 for others."""
-    found = graph.node(
+    return as_number(graph, _looked_up(graph, value, texts))
+
+
+def _looked_up(graph: Graph, value: str, texts: Mapping[str, float]) -> str:
+    return graph.node(
         "LabelEncoder", value, domain="ai.onnx.ml", keys_strings=list(texts), values_floats=list(texts.values()),
         default_float=0.0,
     )  # fmt: skip
-    return as_number(graph, found)
 
 
 def _joined(graph: Graph, *texts: str) -> str:
@@ -136,14 +140,13 @@ def _joined(graph: Graph, *texts: str) -> str:
     joined = texts[0]
     for text in texts[1:]:
         joined = graph.node("StringConcat", graph.node("StringConcat", joined, between), text)
-    for text in texts:
-        joined = graph.node("Where", is_missing_text(graph, text), none, joined)
-    return joined
+    missing = reduce(partial(graph.node, "Or"), (is_missing_text(graph, text) for text in texts))
+    return graph.node("Where", missing, none, joined)
 
 
 def is_missing_text(graph: Graph, text: str) -> str:
     """A condition of `Where`."""
-    return is_true(graph, by_text(graph, text, {"": 1.0}))
+    return is_true(graph, _looked_up(graph, text, {"": 1.0}))
 
 
 def is_true(graph: Graph, truth: str) -> str:
