@@ -12,12 +12,13 @@ from statistics import median
 
 import numpy as np
 
+from pipeline import ROOT
 from purchase_intent.networks import NETWORKS
 from purchase_intent.networks.settings import MlpSettings
+from purchase_intent.settings import load
 from stemma import task
 from stemma.training import networks
 from stemma.training.base import Draw, Given, Problem, Rows
-from stemma.training.settings import TrainSettings
 
 COLUMNS, HIDDEN, DROPOUT, RATE = 30, (64, 32), 0.1, 0.001
 TURNS = 7
@@ -27,10 +28,9 @@ ROWS = {32: 100_000, 1024: 1_000_000}  # of a turn, by batch: a DataLoader is so
 def ours(framework: str, batch: int, rows: Rows) -> Callable[[], float]:
     name = {"torch": "torch_mlp", "keras": "keras_mlp"}[framework]
     folder = {"torch": "torch", "keras": "tensorflow"}[framework]
-    settings = TrainSettings(
-        epochs=1, batch_size=batch, optimizer="adam", learning_rate=RATE, schedule="constant", weight_decay=0.0,
-        clip_norm=None, class_weight="none", patience=None, device="cpu", precision="float32", threads=1, seed=0,
-        init_from=None, freeze=(), stepper="auto", resume=False, loss=None, trackers=(),
+    settings = load(ROOT / "params.yaml").train.model_copy(
+        update={"epochs": 1, "batch_size": batch, "learning_rate": RATE, "schedule": "constant", "weight_decay": 0.0,
+                "patience": None, "device": "cpu"}
     )  # fmt: skip
     chosen = MlpSettings(name=name, framework=folder, hidden=HIDDEN, activation="relu", dropout=DROPOUT)
     network = networks.create(NETWORKS, chosen, Problem(task.of("binary", ("no", "yes")), COLUMNS))
