@@ -93,7 +93,7 @@ def end_with_parent() -> None:
     """End this process when the one that started it is gone: nobody holds the other end of its input then."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        os.read(sys.stdin.fileno(), 1)  # `sys.stdin` would be held: what ends by itself, or by a signal, would abort
         os._exit(0)  # what is published appears by one rename: there is nothing to put in order
 
     threading.Thread(target=wait, daemon=True).start()

@@ -47,6 +47,14 @@ def test_it_comes_back_when_it_is_killed_and_ends_with_the_block(tmp_path: Path)
     assert told == ["the process beside the server ended (-9): it is started again"]
 
 
+def test_it_ends_as_it_means_to_though_a_thread_waits_for_the_server() -> None:
+    told: list[str] = []
+    script = "import sys; from stemma.follow.beside import end_with_parent; end_with_parent(); sys.exit(3)"
+    with running([sys.executable, "-c", script], told.append):
+        until(lambda: told)
+    assert told[0] == "the process beside the server ended (3): it is started again"
+
+
 def test_it_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "processes"
     command = [sys.executable, "-c", PARENT, sys.executable, "-c", CHILD, str(file)]
