@@ -59,6 +59,8 @@ class Metrics:
         came = Counter("stemma_feedback", "Outcomes that were told, by what was done with them.", ("state",), **named)
         told = "Copies of calls that a shadow had no time for."
         dropped = Counter("stemma_shadow_dropped", told, version[:2], **named)
+        for state in ("written", "dropped", "failed"):  # Prometheus sees no increase of what begins with its first
+            log.labels(state)
         # Found by their labels once: that takes as long as counting.
         self._requests, self._seconds = lru_cache(1024)(requests.labels), lru_cache(256)(seconds.labels)
         self._rows, self._errors = lru_cache(1024)(rows.labels), lru_cache(1024)(errors.labels)

@@ -41,6 +41,7 @@ def test_requests_rows_versions_and_memory_are_counted(models: Models) -> None:
     assert told["stemma_version_seconds_count", "stable", "binary", "1"] == 2
     assert not any(name == "stemma_version_errors_total" for name, *_ in told)
     assert told["stemma_version", "binary", "1"] == 1 and told["stemma_memory_bytes",] > 10**6
+    assert [told["stemma_log_rows_total", state] for state in ("written", "dropped", "failed")] == [0, 0, 0]
 
 
 def test_what_a_shadow_was_asked_is_counted_with_the_next_request_and_nothing_waits_for_ever(models: Models) -> None:

@@ -77,7 +77,7 @@ def test_requests_of_every_protocol_are_logged_with_ids_versions_and_what_was_an
     }  # fmt: skip
     assert told["binary@1", "a", 0]["prediction"] == answer.json["predictions"][0]["prediction"]
     assert all(row["latency"] > 0 for row in found)
-    assert counted(app) == {"written": 9_006}
+    assert counted(app) == {"written": 9_006, "dropped": 0, "failed": 0}
 
 
 @pytest.mark.parametrize("id", ["", "a b", "a\nb", "é", "x" * 129])
@@ -100,7 +100,7 @@ def test_a_log_that_cannot_be_written_stops_no_answer_and_is_counted_and_told(
     (tmp_path / "file").write_text("")
     with logging(models, tmp_path / "file" / "log") as app:
         assert ask(app, "POST", "/predict", [ROW] * 3).status == 200
-    assert counted(app) == {"failed": 3}
+    assert counted(app) == {"written": 0, "dropped": 0, "failed": 3}
     assert '"event":"request log","rows":3' in capfd.readouterr().err
 
 
