@@ -62,13 +62,13 @@ def test_each_alert_fires_where_it_is_to_and_is_silent_beside_it() -> None:
 
 def test_each_alert_is_tried_and_names_figures_that_there_are(tmp_path: Path) -> None:
     """Of a server, and of whoever reads its log."""
-    (tmp_path / DRIFT).write_text(gauges([('shop"@1', Shift("Age", "unit", "", 0.0))]), encoding="utf-8")
+    (tmp_path / DRIFT).write_text(gauges([('shop"@1', Shift("Age", "unit", "", 0.0))], 1.0), encoding="utf-8")
     server = app_of(ServeSettings(log=LogSettings(folder=str(tmp_path))), Models)
     text = ask(server, "GET", "/metrics").body.decode()
     assert text.endswith('stemma_drift{version="shop\\"@1",name="Age",kind="unit"} 1\n')
     known = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
     rules = ALERTS.read_text(encoding="utf-8")
     named = re.findall(r"stemma_\w+", " ".join(re.findall(r"expr:(.*?)\n +(?:for|labels):", rules, re.DOTALL)))
-    assert len(named) == 10
+    assert len(named) == 11
     assert {re.sub("_(bucket|count)$", "", name) for name in named} <= known
     assert set(re.findall(r"alert: (\w+)", rules)) == set(re.findall(r"alertname: (\w+)", TRIED.read_text("utf-8")))

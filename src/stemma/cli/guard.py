@@ -64,6 +64,7 @@ def _watch(settings: "ServeSettings", url: str, tell: "Callable[[str], None]", o
     from stemma.cli.gc import age
     from stemma.cli.looks import Guard
     from stemma.follow import beside
+    from stemma.serve.keeper import name_of
     from stemma.serve.settings import RollbackSettings
     from stemma.watch.guard import Rules
     from stemma.watch.webhook import VARIABLE, Webhook
@@ -73,13 +74,13 @@ def _watch(settings: "ServeSettings", url: str, tell: "Callable[[str], None]", o
     rules = Rules(young, asked.errors, asked.latency, asked.drift, asked.figure)
     log = None if settings.log is None else Path(settings.log.folder)
     follows = {
-        model.name or Path(folder.source).name: (model.stage, model.source)
+        name_of(folder): (model.stage, model.source)
         for model, folder in zip(settings.models, folders, strict=True)
         if model.stage is not None
     }
     hook = None if settings.webhook is None else Webhook(settings.webhook, os.environ.get(VARIABLE, ""), tell)
     post = (lambda event: None) if hook is None else hook.post
-    looks = Guard(log, url, rules, [Path(each.source) for each in folders], tell, post, follows)
+    looks = Guard(log, url, rules, folders, tell, post, follows)
     if not once:
         return looks.poll(asked.poll)
     looks.look()

@@ -11,11 +11,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stemma.bundle.model import Bundle
 from stemma.cli import client
-from stemma.errors import StemmaError
+from stemma.errors import StemmaError, told_by_system
 from stemma.files import write_text
 from stemma.follow.events import taken_back
+from stemma.serve.keeper import name_of
 from stemma.serve.load import opened
 from stemma.serve.metrics import DRIFT
+from stemma.serve.settings import ModelSettings
 from stemma.serve.sources import Source
 from stemma.watch import guard
 from stemma.watch.drift import WEEK, Window, drift
@@ -35,7 +37,7 @@ class Guard:
     log: Path | None  # the folder
     url: str  # of the server
     rules: Rules
-    sources: Sequence[Path]  # folders of versions, where bundles are looked for
+    served: Sequence[ModelSettings]  # whose versions lie here, where they do
     tell: Callable[[str], None]  # is told what happens
     post: Callable[[Mapping[str, Any]], None] = lambda event: None  # is told of each model whose state changed
     # the stage of a model, and the repository that says what it holds
@@ -59,7 +61,7 @@ class Guard:
         for name in serves.values():
             first = answers[name].times[0] if name in answers else now
             self.begun[name] = min(self.begun.get(name, first), first)
-        if self.log is not None and now - self.judged > EVERY:
+        if self.log is not None and abs(now - self.judged) > EVERY:
             self._drift(self.log, now)
         for model in models:
             self._changed(model)
@@ -129,15 +131,21 @@ class Guard:
     def _drift(self, log: Path, now: float) -> None:
         """Look at the last windows, and leave what was found where `/metrics` shows it."""
         last: dict[str, Window] = {}
-        for bundle in (self._bundle(key) for key in self.names):
+        for key, name in self.names.items():
             try:
-                found = drift(log, bundle, since=now - 3 * WEEK).windows if bundle else ()
-            except StemmaError:  # nobody asked a version with such inputs
+                bundle = self._bundle(key)
+                found = drift(log, bundle, since=now - 3 * WEEK, of=name).windows if bundle else ()
+            except StemmaError:  # nobody asked it
                 continue
             last |= {each.version: each for each in found if each.state == "judged"}
         self.judged = now
         self.drifted = {name: [f"{shift.name}: {shift.told}" for shift in each.alarms] for name, each in last.items()}
-        write_text(log / DRIFT, gauges((name, shift) for name, each in last.items() for shift in each.alarms))
+        shifts = ((name, shift) for name, each in last.items() for shift in each.alarms)
+        try:
+            log.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may be gone by now
+            write_text(log / DRIFT, gauges(shifts, now))
+        except OSError as error:  # young versions are judged all the same
+            self.tell(f"what drifted cannot be written down ({told_by_system(error)})")
 
     def _changed(self, model: Any) -> None:
         """Tell of a model whose state is another one; of the first that is seen, what is wrong with it."""
@@ -151,9 +159,14 @@ class Guard:
             self.post({"model": model["name"], "before": before, "now": now})
 
     def _bundle(self, key: Key) -> Bundle | None:
-        """That of a version in service, by its number and its name."""
-        for place in (Source(source).versions().get(key[1]) for source in self.sources):
+        """That of a version in service, by its model, its number and its name."""
+        latest = max(number for name, number in self.names if name == key[0])
+        for settings in self.served:
+            source, number = Source(Path(settings.source)), key[1]
+            if source.is_bundle:  # here it is its first version, and the server has counted its changes
+                number = 1 if number == latest else 0
             try:
+                place = source.versions().get(number) if name_of(settings) == key[0] else None
                 bundle: Bundle | None = None if place is None else opened(place.path)
             except StemmaError:  # the server tells what is damaged
                 continue

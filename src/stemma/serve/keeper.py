@@ -287,11 +287,16 @@ def _other(watched: _Watched, policy: str) -> ModelSettings:
     return settings
 
 
-def _watched(settings: ModelSettings) -> _Watched:
+def name_of(settings: ModelSettings) -> str:
+    """By which callers ask a model; a StemmaError where the bundle that is to say it cannot be opened."""
     source = Source(Path(settings.source))
-    name = settings.name or source.path.resolve().name
     if settings.name is None and source.is_bundle:
-        name = str(opened(source.path).record.get("name") or source.path.stem)
+        return str(opened(source.path).record.get("name") or source.path.stem)
+    return settings.name or source.path.resolve().name
+
+
+def _watched(settings: ModelSettings) -> _Watched:
+    source, name = Source(Path(settings.source)), name_of(settings)
     if not NAME.fullmatch(name):
         raise StemmaError(f"{name!r} is no name for paths: give {settings.source} another, as NAME=SOURCE")
     return _Watched(settings, source, Plan(name), Withdrawn(source.path))

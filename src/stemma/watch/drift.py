@@ -115,12 +115,15 @@ class Drift:
         )
 
 
-def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, since: float | None = None) -> Drift:
+def drift(
+    folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, since: float | None = None, of: str | None = None
+) -> Drift:
     """Look at every window of a log.
 
     Args:
         bundle: with the reference, for versions that take its inputs; None: each version's first window is it.
         seconds: of a window; windows begin at whole multiples of it since 1970.
+        of: the version that the bundle is, by which alone it is looked at; None: all that take its inputs are.
 
     Raises:
         StemmaError: there is no log, or no version of it takes the bundle's inputs.
@@ -132,14 +135,16 @@ def drift(folder: Path, bundle: Bundle | None = None, seconds: float = WEEK, sin
         files = {name: its for name, its in files.items() if its[0].source.signature.inputs == takes}
         if not files:
             raise StemmaError(f"no version in {folder} takes the inputs of the bundle")
+    together = len(files)
+    files = {name: its for name, its in files.items() if of in (None, name)}
     looks, found = dict[str, _Look](), list[Window]()
     for asked in windows(kept, files, seconds, ("input", *PREDICTED)):
         name = asked.answers.version
         if name not in looks:
             now = max(time.time(), max(file.last for file in files[name]))
-            looks[name] = _Look(bundle, seconds, len(files), now)
+            looks[name] = _Look(bundle, seconds, together, now)
             if bundle is not None:
-                looks[name].take(bundle, asked.answers)
+                looks[name].take(bundle, asked.answers, of == name or together == 1)
         found.append(_judged(asked, looks[name]))
     if not found:
         raise StemmaError(f"{folder} holds no request since then")
@@ -172,10 +177,10 @@ class _Look:
         alpha = ALPHA * min(1.0, self.seconds / WEEK)
         return alpha / WEEKS if self.bundle is None else alpha  # all share the luck of the one they are held beside
 
-    def take(self, bundle: Bundle, answers: Answers) -> None:
+    def take(self, bundle: Bundle, answers: Answers, is_known: bool) -> None:
         """What a bundle says of its columns; of predictions and figures, if it gave these answers."""
         self.reference = trained(bundle, answers)
-        if _is_of(bundle, answers, self.versions):
+        if _is_of(bundle, answers, is_known):
             self.reference |= _decided(bundle)
             self.usual = _recorded(bundle, answers.task.main)
             self.importance = evidence.importance(bundle, answers)
@@ -214,13 +219,13 @@ def _told(shift: Shift, part: Part, look: _Look) -> Shift:
     return replace(weighed, ids=tuple(some.to_pylist()))
 
 
-def _is_of(bundle: Bundle, answers: Answers, versions: int) -> bool:
+def _is_of(bundle: Bundle, answers: Answers, is_known: bool) -> bool:
     """Whether the bundle gave these answers: versions with the same inputs decide otherwise. One that was not
-    registered is taken for the only version of a log."""
+    registered is taken for the version that is known to be it, or the only one of a log."""
     if answers.signature != bundle.signature:
         return False
     registered = bundle.registered.get("version")
-    return versions == 1 if registered is None else bare(str(registered)) == bare(answers.version)
+    return is_known if registered is None else bare(str(registered)) == bare(answers.version)
 
 
 def _decided(bundle: Bundle) -> dict[str, Column]:

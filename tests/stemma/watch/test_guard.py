@@ -1,5 +1,6 @@
 """A young version that is beyond a bound for certain is taken back by itself, once, and no request is lost by it."""
 
+import json
 import shutil
 import threading
 import time
@@ -22,7 +23,7 @@ from stemma.cli import client
 from stemma.cli.guard import guarding
 from stemma.cli.looks import Guard, _counts, _share
 from stemma.errors import SettingsError, StemmaError
-from stemma.serve.settings import ServeSettings
+from stemma.serve.settings import ModelSettings, ServeSettings
 from stemma.watch import guard, outcomes, sequential
 from stemma.watch.guard import Rules, Seen, verdict
 from stemma.watch.log import Log
@@ -268,11 +269,41 @@ def test_drift_of_the_last_weeks_is_left_where_a_server_shows_it(tmp_path: Path)
         values = {"PageValues": np.linspace(0.1, 2, 300).astype(np.float32) * size}
         times = start + week * place + np.arange(300)
         logged(tmp_path / "log", [0.5] * 300, of=source("shop@1"), inputs=values, times=times)
-    looks = Guard(tmp_path / "log", "", Rules(), [tmp_path / "shop"], print, names={("shop", 1): "shop@1"})
+    served = [ModelSettings(source=str(tmp_path / "shop"))]
+    looks = Guard(tmp_path / "log", "", Rules(), served, print, names={("shop", 1): "shop@1"})
     looks._drift(tmp_path / "log", NOW)
     assert looks.drifted == {"shop@1": ["PageValues: about 100 times as large"]} and looks.judged == NOW
     text = (tmp_path / "log/drift.prom").read_text(encoding="utf-8")
     assert text.endswith('stemma_drift{version="shop@1",name="PageValues",kind="unit"} 1\n')
+    assert f"\nstemma_drift_timestamp_seconds {NOW:.0f}\n" in text
+
+
+def test_each_model_is_held_beside_its_own_bundle_though_others_have_its_inputs_and_its_number(tmp_path: Path) -> None:
+    """Also where no bundle is registered, and beside one that is one file, whose changes the server counted."""
+    names = {("a", 1): "a@1", ("b", 1): "b@1", ("c", 1): "c@1", ("c", 2): "c@2"}
+    served, week = [], 7 * 86400.0
+    for name, (no, yes) in {"a": (900, 100), "b": (500, 500), "c": (100, 900)}.items():
+        record = {"format": 1, "evaluation": {"confusion": [[no, 0], [0, yes]]}}
+        bundles.build(tmp_path / f"{name}.zip", contents() | {"version.json": json.dumps(record).encode()})
+        if name != "c":
+            publish(tmp_path / name, 1, tmp_path / f"{name}.zip")
+        served.append(ModelSettings(source=str(tmp_path / (name if name != "c" else "c.zip")), name=name))
+        output = np.where(np.arange(300) % 10 < yes // 100, 0.9, 0.1)
+        times = (NOW // week - 1) * week + np.arange(300)
+        logged(tmp_path / "log", output, of=source(f"{name}@{2 if name == 'c' else 1}"), times=times)
+    looks = Guard(tmp_path / "log", "", Rules(), served, print, names=names)
+    looks._drift(tmp_path / "log", NOW)
+    assert looks.drifted == {"a@1": [], "b@1": [], "c@2": []}
+    looks.names = {("a", 1): "b@1"}  # what b answered, beside the bundle of a
+    looks._drift(tmp_path / "log", NOW)
+    assert looks.drifted == {"b@1": ["prediction: FALSE: 90.0% -> 50.0%"]}
+
+
+def test_a_log_that_cannot_be_written_stops_no_guard(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("a file")
+    told: list[str] = []
+    Guard(tmp_path / "log", "", Rules(), [], told.append)._drift(tmp_path / "log", NOW)
+    assert told == [f"what drifted cannot be written down ({tmp_path / 'log'}: File exists)"]
 
 
 def test_where_a_split_lets_both_answer_a_figure_worse_than_the_one_before_is_a_reason(tmp_path: Path) -> None:
