@@ -141,8 +141,7 @@ def drift(
     for asked in windows(kept, files, seconds, ("input", *PREDICTED)):
         name = asked.answers.version
         if name not in looks:
-            now = max(time.time(), max(file.last for file in files[name]))
-            looks[name] = _Look(bundle, seconds, together, now)
+            looks[name] = _Look(bundle, seconds, together, time.time())
             if bundle is not None:
                 looks[name].take(bundle, asked.answers, of == name or together == 1)
         found.append(_judged(asked, looks[name]))
