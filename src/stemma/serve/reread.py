@@ -1,5 +1,7 @@
 """What files say, read again when they change: tokens, certificates."""
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -9,6 +11,7 @@ from stemma.files import state
 from stemma.serve import log
 
 T = TypeVar("T")
+AGAIN = 60.0  # seconds until what could not be used is tried again: a certificate may be valid from then on
 
 
 class Reread(Generic[T]):
@@ -27,16 +30,17 @@ class Reread(Generic[T]):
         self, what: str, files: Sequence[str], read: Callable[[], T], facts: Callable[[T], dict[str, Any]]
     ) -> None:
         self._what, self._files, self._read, self._facts = what, [*map(Path, files)], read, facts
-        self._seen, self.now = self._states(), read()
+        self._seen, self.now, self._again = self._states(), read(), math.inf
 
     def renewed(self) -> bool:
         """Whether other files are there since it was asked last, and can be used."""
-        if (seen := self._states()) == self._seen:
+        if (seen := self._states()) == self._seen and time.monotonic() < self._again:
             return False
-        self._seen = seen
+        self._seen, self._again = seen, math.inf
         try:
             self.now = self._read()
         except SettingsError as error:
+            self._again = time.monotonic() + AGAIN
             log.note(self._what, error=str(error), told="what was there before holds")
             return False
         log.note(self._what, **self._facts(self.now))
