@@ -24,7 +24,7 @@ def log(
     graph: Annotated[Graph, typer.Option(help="How the graph is drawn.")] = "ascii",
     all: Annotated[bool, flag("--all", "Every branch, tag and experiment, not HEAD alone.")] = False,
     number: Annotated[int | None, typer.Option("-n", "--number", min=1, help="Versions shown, at most.")] = None,
-    since: Annotated[str | None, option("DATE", "Versions from then on; as Git reads dates.")] = None,
+    since: Annotated[str | None, option("DATE", "Versions from then on: a day (UTC), or as Git reads dates.")] = None,
     metric: Annotated[
         str | None,
         typer.Option(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def _dates(repository: Repository, commits: Sequence[str]) -> dict[str, datetime
         return {}
     lines = git(repository.root, "log", "--no-walk", "--format=%H %cI", "--stdin", stdin="\n".join(commits)).decode()
     pairs = [line.split() for line in lines.splitlines()]
-    return {commit: datetime.fromisoformat(date) for commit, date in pairs}
+    return {commit: datetime.fromisoformat(date).astimezone(UTC) for commit, date in pairs}
 
 
 def _options(root: Path) -> Options:

@@ -5,10 +5,11 @@ where they lie on this machine: a thousand commits take well under a second.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def log(
     Args:
         all: in the history of every branch, tag and experiment instead.
         number: of versions, at most; the newest.
-        since: a date as Git reads it, such as 2026-01-31 or "2 weeks ago"; versions before it are left out.
+        since: a date as Git reads it, such as 2026-01-31 (UTC) or "2 weeks ago"; versions before it are left out.
         metric: a figure of reports/metrics.json: roc_auc is that of the test rows, validation.roc_auc that of the
             validation rows. By default the figure that the newest version was judged by, of the test rows.
 
@@ -185,7 +186,11 @@ class History:
         models = self._models({lock: commit for (commit, *_), lock in zip(found, locks, strict=True) if lock})
         return {
             commit: Commit(
-                tuple(parents.split()), author, datetime.fromisoformat(date), subject, *models.get(lock or "", NO_MODEL)
+                tuple(parents.split()),
+                author,
+                datetime.fromisoformat(date).astimezone(UTC),
+                subject,
+                *models.get(lock or "", NO_MODEL),
             )
             for (commit, parents, author, date, subject), lock in zip(found, locks, strict=True)
         }
@@ -449,7 +454,9 @@ def _changed(history: History, commit: str, parent: str, parts: Mapping[str, Par
 
 def _since(root: Path, date: str) -> int:
     """Seconds since 1970, as Git reads a date; what it cannot read, which it takes for now, is a VersionError."""
-    asked = git(root, "rev-parse", f"--since={date}", "--since=now", f"--since={date}").decode().split()
+    # For Git a day begins at the time of day that it is now.
+    when = f"{date}T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", date) else date
+    asked = git(root, "rev-parse", f"--since={when}", "--since=now", f"--since={when}").decode().split()
     first, now, last = (int(line.removeprefix("--max-age=")) for line in asked)
     if first <= now <= last:
         raise VersionError(f"{date!r} is no date in the past that Git knows: write one as 2026-01-31 or '2 weeks ago'")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -445,6 +446,21 @@ def test_errors_and_usage(three_versions: World, run: Run) -> None:
     assert run(three_versions, "log", "--graph", "svg")[0] == 2
     code, out, _ = run(three_versions, "log", "--help")
     assert code == 0 and "Example: stemma log" in " ".join(out.split())
+
+
+def test_days_are_those_of_utc_wherever_a_version_was_made_and_whatever_time_it_is(world: World) -> None:
+    """For Git, `--since 2020-11-28` begins at the time of day that it is now."""
+    when = "2020-11-28T01:30:00+05:30"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Asia/Kolkata")
+        world.version("one", parts())
+        world.ok("git", "commit", "-q", "--amend", "--no-edit", "--date", when)
+        assert [f"{each.date:%Y-%m-%d %H:%M}" for each in stemma.log(world.folder)] == ["2020-11-27 20:00"]
+        shown = [
+            subjects(stemma.log(world.folder, since=day)) for day in ("2020-11-27", "2020-11-28", "2020-11-27T20:00Z")
+        ]
+    assert shown == [["one"], [], ["one"]]
+    assert subjects(stemma.log(world.folder, since=f"{datetime.now(UTC):%Y-%m-%d}")) == []
 
 
 def test_no_version_since_a_date_is_told_as_that(three_versions: World, run: Run) -> None:
