@@ -162,9 +162,8 @@ class Guard:
         """That of a version in service, by its model, its number and its name."""
         latest = max(number for name, number in self.names if name == key[0])
         for settings in self.served:
-            source, number = Source(Path(settings.source)), key[1]
-            if source.is_bundle:  # here it is its first version, and the server has counted its changes
-                number = 1 if number == latest else 0
+            source = Source(Path(settings.source))
+            number = int(key[1] == latest) if source.is_bundle else key[1]  # the server counts how often it changed
             try:
                 place = source.versions().get(number) if name_of(settings) == key[0] else None
                 bundle: Bundle | None = None if place is None else opened(place.path)

@@ -185,15 +185,10 @@ class History:
         locks = ids(root, [at(commit, LOCK) for commit, *_ in found])
         models = self._models({lock: commit for (commit, *_), lock in zip(found, locks, strict=True) if lock})
         return {
-            commit: Commit(
-                tuple(parents.split()),
-                author,
-                datetime.fromisoformat(date).astimezone(UTC),
-                subject,
-                *models.get(lock or "", NO_MODEL),
-            )
+            commit: Commit(tuple(parents.split()), author, datetime.fromisoformat(date).astimezone(UTC), subject,
+                           *models.get(lock or "", NO_MODEL))
             for (commit, parents, author, date, subject), lock in zip(found, locks, strict=True)
-        }
+        }  # fmt: skip
 
     def _models(self, locks: Mapping[str, str]) -> dict[str, Model]:
         """What each dvc.lock says of a model; a damaged one is noted by its commit and says nothing."""
@@ -454,7 +449,7 @@ def _changed(history: History, commit: str, parent: str, parts: Mapping[str, Par
 
 def _since(root: Path, date: str) -> int:
     """Seconds since 1970, as Git reads a date; what it cannot read, which it takes for now, is a VersionError."""
-    # For Git a day begins at the time of day that it is now.
+    # A day begins for Git at the time of day that it is now.
     when = f"{date}T00:00:00Z" if re.fullmatch(r"\d{4}-\d\d-\d\d", date) else date
     asked = git(root, "rev-parse", f"--since={when}", "--since=now", f"--since={when}").decode().split()
     first, now, last = (int(line.removeprefix("--max-age=")) for line in asked)

@@ -68,11 +68,11 @@ def write(
 
 
 def _in_order(versions: Mapping[str, Answers]) -> dict[str, Answers]:
-    """By their numbers, which a split serves at the same time; those without one as they came."""
+    """By models, then by their numbers, which a split serves at the same time; those without one as they came."""
 
-    def place(each: Answers) -> tuple[list[int], float]:
+    def place(each: Answers) -> tuple[str, list[int], float]:
         number = re.search(r"(?:^|@)v?(\d+(?:\.\d+)*)(?: |$)", each.version)
-        return [int(part) for part in number[1].split(".")] if number else [], each.times[0]
+        return _model(each), [int(part) for part in number[1].split(".")] if number else [], each.times[0]
 
     return {each.version: each for each in sorted(versions.values(), key=place)}
 
@@ -90,14 +90,19 @@ def _version(answers: Answers) -> tuple[str, ...]:
 
 
 def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
-    """Each version beside the one before it."""
-    for a, b in pairwise(versions.values()):
+    """Each version of a model beside the one before it."""
+    pairs = [(a, b) for a, b in pairwise(versions.values()) if _model(a) == _model(b)]
+    for a, b in pairs:
         try:
             yield f"{ab.experiment(folder, a, b).sentence}."
         except StemmaError as error:
             yield f"{b.version} is not compared with {a.version}: {error.what}."
-    if len(versions) < 2:
-        yield "There is one version."
+    if not pairs:
+        yield "There is one version of each model."
+
+
+def _model(answers: Answers) -> str:
+    return answers.version.rpartition("@")[0]
 
 
 def _of(caption: str, table: shown.Rows, none: str = "Nothing yet.") -> Table | str:

@@ -48,13 +48,8 @@ def _foretold(found: Drift) -> Iterable[Window]:
 
 def gauges(shifts: Iterable[tuple[str, Shift]], now: float) -> str:
     """When it was looked, and what drifted of which version, as Prometheus reads it."""
-    lines = [
-        "# HELP stemma_drift_timestamp_seconds When somebody looked at drift last.",
-        "# TYPE stemma_drift_timestamp_seconds gauge",
-        f"stemma_drift_timestamp_seconds {now:.0f}",
-        "# HELP stemma_drift 1 for what drifted in the last window that was judged.",
-        "# TYPE stemma_drift gauge",
-    ]
+    lines = ["# TYPE stemma_drift_timestamp_seconds gauge", f"stemma_drift_timestamp_seconds {now:.0f}"]
+    lines += ["# HELP stemma_drift 1 for what drifted in the last window that was judged.", "# TYPE stemma_drift gauge"]
     for version, shift in shifts:
         labels = {"version": version, "name": shift.name, "kind": str(shift.kind)}
         told = ",".join(f"{name}={json.dumps(visible(value), ensure_ascii=False)}" for name, value in labels.items())

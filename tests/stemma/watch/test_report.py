@@ -39,6 +39,15 @@ def test_versions_stand_by_their_numbers_whichever_a_split_asked_first(tmp_path:
     assert "shop@10 is not compared with shop@9" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
+def test_versions_of_several_models_are_each_compared_with_those_of_their_own(tmp_path: Path) -> None:
+    log = tmp_path / "requests"
+    for place, version in enumerate(("shop@1", "churn@1", "shop@2", "fraud@v1.0.0")):
+        logged(log, [0.2, 0.8] * 100, of=source(version), times=WEEK * 2900 + np.arange(200) * 60 + place)
+    report.write(log, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("is not compared with") == 1 and "shop@2 is not compared with shop@1" in page
+
+
 def test_before_a_window_is_judged_the_page_does_not_say_that_nothing_drifted(tmp_path: Path) -> None:
     logged(tmp_path / "log", [0.2, 0.8] * 10, of=source("v1"))
     report.write(tmp_path / "log", tmp_path / "page.html")
