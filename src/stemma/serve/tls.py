@@ -58,8 +58,8 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
     except ssl.SSLCertVerificationError as error:
         raise SettingsError(f"{file} is of no use now ({error.verify_message})") from None
     except ssl.SSLError as error:
-        is_pair = f"{file} and {settings.key} are no certificate and its key"
-        what = is_pair if file == settings.cert else f"{file} cannot be used"
+        no_pair = f"{file} and {settings.key} are no certificate and its key"
+        what = no_pair if file == settings.cert else f"{file} cannot be used"
         raise SettingsError(f"{what} ({error.reason or 'it is no PEM'})") from None
     except OSError as error:
         raise SettingsError(f"{file} or {settings.key} cannot be read ({told_by_system(error)})") from None
