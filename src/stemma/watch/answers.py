@@ -199,13 +199,14 @@ def measured(judged: Answers, task: Task, metric: Metric) -> tuple[float, float]
 
 
 def _by_row(rows: Rows, name: str) -> NDArray[np.float64] | None:
-    """What a figure is the mean of; None where it is no mean."""
+    """What a figure is the mean of, in the order of the log; None where it is no mean."""
     if name == OUTCOME:
         positive = rows.task.place if isinstance(rows.task, Binary) else None
         return np.asarray(rows.actual if positive is None else rows.actual == positive, np.float64)
     if name == "accuracy" and rows.decided is not None:
         return np.asarray(rows.decided == rows.actual, np.float64)
-    return np.asarray(rows.losses[rows.names.index(BY_ROW[name])]) if name in BY_ROW else None
+    # Losses lie in the order of `rows.order`.
+    return np.asarray(rows.losses[rows.names.index(BY_ROW[name])][np.argsort(rows.order)]) if name in BY_ROW else None
 
 
 def day(moment: float) -> str:

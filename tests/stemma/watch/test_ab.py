@@ -154,13 +154,13 @@ def test_a_split_by_callers_is_tested_by_callers_and_not_by_their_requests(tmp_p
     assert skewed.sentence.startswith("b is not compared with a: it got 21 of 50 callers, and 90% were meant")
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "roc_auc"])
+@pytest.mark.parametrize("metric", ["accuracy", "log_loss", "brier", "roc_auc"])
 def test_rows_of_one_caller_are_not_independent(tmp_path: Path, metric: str) -> None:
-    """A thousand rows of forty callers who are alike tell no more than forty rows."""
-    draw, callers = np.random.default_rng(0), np.repeat(np.arange(40), 25)
+    """A thousand rows of forty callers who are alike tell no more than forty rows, also where they take turns."""
+    draw, callers = np.random.default_rng(0), np.tile(np.arange(40), 25)
     actual, p = draw.random(40) < 0.5, np.round(draw.random(40), 2)
     texts = ["TRUE" if one else "FALSE" for one in actual]
-    for name, whom, told in (("few", None, texts), ("many", [str(n) for n in callers], list(np.repeat(texts, 25)))):
+    for name, whom, told in (("few", None, texts), ("many", [str(n) for n in callers], texts * 25)):
         logged(tmp_path, p if whom is None else p[callers], of=source(name), callers=whom)
         tell(tmp_path, name, told)
     found = {name: each.judged for name, each in ab.read(log.Log(tmp_path), ab.PREDICTED).items()}
