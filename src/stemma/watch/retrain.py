@@ -39,7 +39,8 @@ class Retraining:
 
 
 def retrain(folder: Path, version: str | None = None, since: float | None = None, to: Path | None = None) -> Retraining:
-    """Gather the rows with an outcome of every version that takes the same inputs; of one request one row.
+    """Gather the rows with an outcome of every version that takes the same inputs and predicts the same target, as
+    classes or as values; of one request one row.
 
     Args:
         version: in production, as the log names it; None: the one that answered last.
@@ -54,8 +55,7 @@ def retrain(folder: Path, version: str | None = None, since: float | None = None
     kept = Log(folder, since)
     versions = {name: each.but("shadow") for name, each in read(kept, ("input",)).items()}
     last = _chosen(versions, version, folder)
-    asked = [each.judged for each in versions.values() if each.signature.inputs == last.signature.inputs
-             and each.signature.target == last.signature.target]  # fmt: skip
+    asked = [each.judged for each in versions.values() if _learns(each.signature) == _learns(last.signature)]
     times = np.concatenate([each.times for each in asked])
     if not len(times):
         raise StemmaError(f"no request in {folder} has an outcome", run=telling(folder))
@@ -76,6 +76,11 @@ def _chosen(versions: Mapping[str, Answers], name: str | None, folder: Path) -> 
     if not answered:
         raise StemmaError(f"{folder} holds no request that somebody heard the answer of")
     return max(answered, key=lambda each: each.times[-1])
+
+
+def _learns(known: Signature) -> tuple[object, ...]:
+    """What its rows have in common with those of another version."""
+    return known.inputs, known.target, bool(known.classes)
 
 
 def _table(answers: Answers, known: Signature) -> Any:

@@ -67,6 +67,19 @@ def test_values_are_outcomes_too_and_a_version_without_a_number_has_a_commit(tmp
     assert "train.init_from=COMMIT" in found.commands[1]
 
 
+def test_classes_and_values_of_one_target_are_no_table(tmp_path: Path) -> None:
+    """A text among numbers ended it, and numbers became classes without a word."""
+    for version, signature, output, told in (
+        ("a", MULTICLASS, [[0.2, 0.2, 0.6]], "b"),
+        ("b", REGRESSION, [2.5], "1.5"),
+    ):
+        logged(tmp_path / "log", output, of=source(version, signature))
+        outcomes.Ledger(tmp_path / "log").keep({(f"{version}-0", 0): told}, START)
+    for version, told in (("a", "b"), ("b", 1.5)):
+        retrain(tmp_path / "log", version, to=tmp_path / f"{version}.parquet")
+        assert parquet.read_table(tmp_path / f"{version}.parquet")["Revenue"].to_pylist() == [told]
+
+
 def test_classes_that_a_version_merges_are_those_of_the_table_again(tmp_path: Path) -> None:
     """Else `merge` of the settings would name classes that the new table does not have, which prepare refuses."""
     merging = source("shop@v1.0.0", MULTICLASS | {"merge": {"c": ["d", "e"]}})
