@@ -85,8 +85,12 @@ class Signature:
         return quick | {each.name: self._array(each, columns[each.name], first_row) for each in others}
 
     def spelled(self, column: str, text: str) -> str:
-        """A level, or a class, as the network knows it."""
-        return self._spelled([text], self._writings[column])[0]
+        """A level, or a class, as the network knows it; true, which JSON and Parquet hold, may be its class True."""
+        found, known = self._spelled([text], self._writings[column])[0], {*self.classes, *chain(*self.merge.values())}
+        if column != self.target or found not in ("TRUE", "FALSE") or found in known:
+            return found
+        alike = [name for name in known if name.upper() == found]
+        return alike[0] if len(alike) == 1 else found
 
     def class_of(self, text: str) -> str:
         """A class as a table has it, as the network knows it."""

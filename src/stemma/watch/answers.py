@@ -178,8 +178,10 @@ def _joined(table: Any, known: Signature, told: Any) -> Any:
     first[place.to_numpy()[of].astype(np.int64)] = of  # of several the last that is written here
     found = first[asked.indices.to_numpy()]
     outcome = told["outcome"].take(pa.array(found, pa.int64(), mask=found < 0)).combine_chunks().dictionary_encode()
-    spelled = pa.array([outcomes.spelled(known, text) for text in outcome.dictionary.to_pylist()], pa.string())
-    table = table.append_column("told", outcome.dictionary.take(outcome.indices))
+    texts = outcome.dictionary.to_pylist()
+    spelled = pa.array([outcomes.spelled(known, text) for text in texts], pa.string())
+    apart = pa.array([known.spelled(known.target, text) for text in texts], pa.string())  # what a version merges
+    table = table.append_column("told", apart.take(outcome.indices))
     return table.append_column("outcome", spelled.take(outcome.indices))
 
 

@@ -10,7 +10,7 @@ from stemma.errors import StemmaError
 from stemma.watch import outcomes
 from stemma.watch.log import Options
 from stemma.watch.retrain import retrain
-from watched import MULTICLASS, REGRESSION, START, logged, source
+from watched import MULTICLASS, REGRESSION, SIGNATURE, START, logged, source
 
 
 def asked(folder: Path, **options: Options) -> Path:
@@ -89,6 +89,16 @@ def test_classes_that_a_version_merges_are_those_of_the_table_again(tmp_path: Pa
     assert outcomes.take(tmp_path / "log", file).counts["same"] == 1
     retrain(tmp_path / "log", to=tmp_path / "t.parquet")
     assert parquet.read_table(tmp_path / "t.parquet")["Revenue"].to_pylist() == ["d", "e", "a"]
+
+
+@pytest.mark.parametrize("classes", [["False", "True"], ["false", "true"], ["FALSE", "TRUE"]])
+def test_true_in_json_is_the_class_however_the_table_of_training_wrote_it(tmp_path: Path, classes: list[str]) -> None:
+    """A table that pandas wrote as CSV has True; a service told true, which is TRUE, and it was of no class."""
+    of = source(signature=SIGNATURE | {"classes": classes, "positive": classes[1]})
+    logged(tmp_path / "log", [0.5, 0.5], of=of, ids=["a", "b"])
+    outcomes.Ledger(tmp_path / "log").keep({("a", 0): "TRUE", ("b", 0): classes[0]}, START)
+    retrain(tmp_path / "log", to=tmp_path / "t.parquet")
+    assert parquet.read_table(tmp_path / "t.parquet")["Revenue"].to_pylist() == [*reversed(classes)]
 
 
 def test_what_cannot_be_trained_on_is_refused(tmp_path: Path) -> None:
