@@ -27,7 +27,7 @@ from stemma.tables.validate import LARGEST, MOST_CATEGORIES
 from stemma.text import counted, nearest
 
 PAIRS = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"}, {"1", "0"})
-POSITIVE = ("true", "yes", "t", "y", "1", "positive", "pos")
+POSITIVE = ("true", "yes", "t", "y", "1", "+1", "positive", "pos")
 NEARLY = 0.95  # the share of values that decides on a column where a few do not fit
 CODES = 20  # whole numbers with no more different values than this may be codes, or classes
 MOST_TRIED = 1000  # texts on which settings that read them are tried

@@ -126,6 +126,12 @@ def test_an_awkward_table_stops_with_one_line(table, refused, tmp_path, project)
     assert not (project / "conf").exists()
 
 
+def test_of_plus_and_minus_one_the_positive_class_is_plus_one(project):
+    (project / "t.csv").write_text("n,y\n" + "".join(f"{n}.5,{('-1', '+1')[n % 2]}\n" for n in range(30)))
+    composed(project, "t.csv", "y")
+    assert settings_of_params(project).positive == "+1"
+
+
 def test_every_name_survives_hydra_and_comes_back_as_it_was(project, tmp_path):
     names = [name for table in NAMES for name in table.roles if name != "c"]
     header = ",".join('"' + name.replace('"', '""') + '"' for name in [*names, "y"])
