@@ -5,6 +5,7 @@ Each function below looks for one kind of trouble. Counts are exact and grow lin
 """
 
 import hashlib
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -276,7 +277,9 @@ class _Sample:
             tree = DecisionTreeRegressor(max_leaf_nodes=64, min_samples_leaf=2, random_state=0)
             return _r2(self.y[judge], tree.fit(x[learn], self.y[learn]).predict(x[judge]))
         tree = DecisionTreeClassifier(max_leaf_nodes=32, min_samples_leaf=2, random_state=0)
-        tree.fit(x[learn], self.y[learn])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # few rows of many classes look like values to scikit-learn
+            tree.fit(x[learn], self.y[learn])
         return _auc(self.y[judge], tree.predict_proba(x[judge]), tree.classes_)
 
     def _by_means(self, x: np.ndarray, learn: np.ndarray, judge: np.ndarray) -> float:

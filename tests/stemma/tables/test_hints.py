@@ -1,5 +1,7 @@
 """Every hint, by its exact line, and beside it what must not be hinted at."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -112,6 +114,12 @@ def test_of_several_classes_each_must_be_given_away(told):
     one = "column 'n' alone predicts the target (ROC-AUC 1.0000): if it is known only afterwards, give it the role drop"
     assert told(frame.assign(n=y + noise() / 100), task="multiclass") == [one]
     assert told(frame.assign(n=(y == 0) + noise() / 100), task="multiclass") == []
+
+
+def test_of_many_classes_scikit_learn_says_nothing_about_the_few_rows_that_are_tried(told):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert told(table(y=texts(np.arange(ROWS) % 20)), task="multiclass") == []
 
 
 def test_a_number_from_which_a_regression_target_follows_is_named(told):
