@@ -86,11 +86,12 @@ class Signature:
 
     def spelled(self, column: str, text: str) -> str:
         """A level, or a class, as the network knows it; true, which JSON and Parquet hold, may be its class True."""
-        found, known = self._spelled([text], self._writings[column])[0], {*self.classes, *chain(*self.merge.values())}
-        if column != self.target or found not in ("TRUE", "FALSE") or found in known:
+        found = self._spelled([text], self._writings[column])[0]
+        if column != self.target or found not in ("TRUE", "FALSE"):
             return found
+        known = {*self.classes, *chain(*self.merge.values())}
         alike = [name for name in known if name.upper() == found]
-        return alike[0] if len(alike) == 1 else found
+        return alike[0] if len(alike) == 1 and found not in known else found
 
     def class_of(self, text: str) -> str:
         """A class as a table has it, as the network knows it."""
