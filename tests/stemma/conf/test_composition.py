@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.serialize import dumps_yaml, parse_yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,13 @@ def keys(found: tuple[Difference, ...]) -> list[str]:
 
 
 # Composing
+
+
+def test_dvc_reads_what_it_wrote_of_a_column_with_a_long_name() -> None:
+    """Releases of ruamel.yaml from 0.18.13 on broke the line in such a key, and dvc.lock was none any more."""
+    name = "How content are you with the service that you had at our branch on your last visit?"
+    told = {"stages": {"prepare": {"params": {"columns": {name: "numeric"}}}}}
+    assert parse_yaml(dumps_yaml(told), "dvc.lock") == told
 
 
 def test_sync_writes_the_composition_and_says_whether_it_changed(settings: Any) -> None:
