@@ -30,6 +30,7 @@ def test_the_network_knows_more_than_a_guess_and_no_more_than_can_be_known(proje
     way = {"higher": 1, "lower": -1}[metrics.METRICS[told["main"]].better]
     assert max(way * each["ahead"]["value"] for each in told["baselines"].values()) > 0.1
     best = (told["best_possible"] or {}).get("test")
+    assert told["train"] == json.loads(project.read("reports/training.json"))["train"]  # what each null came to
     assert best is None or told["test"][told["main"]]["value"] < best + 0.1
 
 

@@ -33,6 +33,7 @@ from stemma.evaluation import (
     robustness,
 )
 from stemma.evaluation.settings import EvaluateSettings
+from stemma.files import read_json
 from stemma.metrics import added_to
 from stemma.report import document, plots
 from stemma.report import evaluation as report
@@ -59,6 +60,7 @@ def main() -> None:
     more = {"folds": folded} | examined(asked, train, settings.evaluate)
     told = record.make(settings, about, splits | {"train": train}, chosen, network, others, more)
     told["weights"] = hashlib.sha256(layout.INDEX.read_bytes()).hexdigest()
+    told["train"] = read_json(layout.TRAINING)["train"]  # with what each null came to
     results.write(layout.REPORTS, told)
     predictions.write(layout.PREDICTIONS, splits["test"], about, network)
     drawn = plots.write(layout.PLOTS, told, splits["test"], network, others)
