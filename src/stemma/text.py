@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
 IN_WORD = re.compile(r"(?<=[^\W_])\\_(?=[^\W_])")
 SHOWN = 3  # of a list
-SMALL = 1e-3
+SMALL = 1e-3  # of differences
+TINY = 5e-5  # four digits behind the point would be none
 OUTPUT = "standard output"
 NO_TEXT = ("idna", "punycode", "undefined")  # of names in addresses, and of nothing
 EVERY = 30  # seconds between the lines of long work
@@ -108,10 +109,13 @@ def in_one_line(error: object, most: int | None = 200) -> str:
 
 
 def figure(value: float | None) -> str:
-    """Four digits behind the point, or four digits in all for large numbers; a dash where it is not defined."""
+    """Four digits behind the point, fewer of large numbers, two in all of tiny ones; a dash where it is not defined."""
     if value is None or not math.isfinite(value):
         return "-"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}" if abs(value) < 1e6 else f"{value:.4g}"
+    size = abs(value)
+    if size >= 1e12 or 0 < size < TINY:
+        return f"{value:.4g}" if size > 1 else f"{value:.2g}"
+    return f"{value:.4f}" if size < 100 else f"{value:,.1f}" if size < 1e6 else f"{value:,.0f}"
 
 
 def dated(seconds: float) -> str:

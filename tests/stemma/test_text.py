@@ -22,9 +22,19 @@ def test_a_hint_names_the_nearest_and_quotes_what_is_not_plain(name: object, nam
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(None, "-"), (float("nan"), "-"), (0.5, "0.5000"), (-12.34, "-12.3400"), (1234.5, "1,234.5"), (1e7, "1e+07")],
+    [
+        (None, "-"),
+        (float("nan"), "-"),
+        (0.0, "0.0000"),
+        (-3.21e-7, "-3.2e-07"),
+        (0.5, "0.5000"),
+        (-12.34, "-12.3400"),
+        (1234.5, "1,234.5"),
+        (1234567.8, "1,234,568"),
+        (1e13, "1e+13"),
+    ],
 )
-def test_a_figure_has_four_digits_behind_the_point_or_in_all(value: float | None, shown: str) -> None:
+def test_a_figure_has_the_digits_that_say_something(value: float | None, shown: str) -> None:
     assert text.figure(value) == shown
 
 

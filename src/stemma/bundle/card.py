@@ -128,9 +128,9 @@ def _figures(record: Facts) -> Iterable[str]:
         told = ((escaped(each["column"]), f"{each['effect']:.4g}", f"{each['error']:.2g}") for each in effects[:MOST])
         yield _table(("column", "mean size", "error"), told)
     if changes := (evaluation.get("robustness") or {}).get("changes"):
-        yield f"What {main} loses where rows are worse (shares of values, or of a column's deviation):"
+        yield f"How much worse {main} is where rows are worse (shares of values, or of a column's deviation):"
         lines = (_row(f"{name} {each['size']:g}", each) for name, each in changes.items())
-        yield _table(("change", "lost", "95 % interval"), lines)
+        yield _table(("change", "worse by", "95 % interval"), lines)
 
 
 def _sliced(slices: Sequence[Facts], main: Any) -> str:

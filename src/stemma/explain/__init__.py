@@ -9,7 +9,7 @@
     dependence.py      how answers go with one column, on the whole and row by row
     surrogate.py       the rules of a small tree that answers as the network does, and how often it does
     counterfactual.py  the least change of a row that turns its answer
-    related.py         columns that go together: moved apart, they make rows that there are not
+    related.py         columns that go together: moved apart, they make rows that do not occur
 
     explain("shap", Model(bundle.run, rows_of_training, bundle.signature), rows).reasons[0].effects
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stemma.errors import DataError
 from stemma.signature import Signature
-from stemma.text import dated, few, nearest
+from stemma.text import dated, few, figure, nearest
 from stemma.thin import evenly
 
 Array = NDArray[Any]
@@ -67,7 +67,7 @@ class Model:
 
     def said(self, answers: Array) -> list[str]:
         """What is decided, in words."""
-        return self.known.labels(answers) if self.known.classes else [f"{value:.4g}" for value in answers[:, 0]]
+        return self.known.labels(answers) if self.known.classes else [*map(figure, answers[:, 0])]
 
     def shown(self, column: str, value: Any) -> str:
         """A value as a person knows it."""

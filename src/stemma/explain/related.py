@@ -1,4 +1,4 @@
-"""Columns that go together: where one is moved without the other, a network is asked about rows that there are not."""
+"""Columns that go together: where one is moved without the other, a network is asked about rows that do not occur."""
 
 from itertools import combinations
 

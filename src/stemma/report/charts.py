@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stemma import text
 from stemma.evaluation.baselines import CONSTANT, NETWORK, title
 from stemma.metrics import label
 from stemma.report import curves
@@ -48,7 +49,7 @@ def draw_all(
 def _importance(told: Mapping[str, Any]) -> str:
     """The columns that the network goes by most."""
     most = sorted(told["importance"]["columns"].items(), key=lambda item: -item[1])[:MOST_COLUMNS]
-    return bars(most, f"loss of {label(told['main'])}")
+    return bars(most, f"how much worse {label(told['main'])} is")
 
 
 def _of_values(y: Array, values: Array) -> dict[str, partial[None]]:
@@ -141,6 +142,7 @@ def residuals(axes: "Axes", y: Array, values: Array) -> None:
     axes.plot(ends, ends, color=COLOURS["muted"], linewidth=1.0, linestyle="--")
     axes.scatter(values, y, s=9, color=COLOURS["model"], alpha=0.5, linewidths=0)
     axes.set(xlabel="predicted", ylabel="actual")
+    axes.locator_params(nbins=4)  # numbers of six digits stand side by side
 
 
 def errors(axes: "Axes", error: Array) -> None:
@@ -151,6 +153,7 @@ def errors(axes: "Axes", error: Array) -> None:
     axes.stairs(counts, edges, fill=True, color=COLOURS["model"], alpha=0.6)
     axes.axvline(0, color=COLOURS["ink"], linewidth=1.0, linestyle=":")
     axes.set(xlabel="predicted - actual", ylabel="rows")
+    axes.locator_params(axis="x", nbins=4)
 
 
 def comparison(axes: "Axes", models: Bars, metric: str, best: float | None) -> None:
@@ -159,8 +162,8 @@ def comparison(axes: "Axes", models: Bars, metric: str, best: float | None) -> N
         colour = COLOURS["model" if place == len(models) - 1 else "muted"]
         axes.plot([low, high], [place, place], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
         axes.plot([figure], [place], color=colour, marker="o", markersize=7)
-        label = f"{figure:.4g}"
-        axes.annotate(label, (figure, place), (0, 8), textcoords="offset points", ha="center", fontsize=8, zorder=9)
+        style: Mapping[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": 8, "zorder": 9}
+        axes.annotate(text.figure(figure), (figure, place), (0, 8), **style)
     if best is not None:
         axes.axvline(best, color=COLOURS["third"], linewidth=1.2, linestyle="--", label="best possible")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 0), bbox_transform=axes.figure.transFigure)  # below all bars

@@ -28,6 +28,7 @@ FOLDER = "data"  # of the pictures, beside the page
 MOST_PICTURES = 24  # columns that are drawn
 MOST_LINES = 200  # columns or hints with a line of their own
 MOST_ROWS = 100_000  # of a split that drift and pictures are made from
+CLASSES = 10  # that are told and drawn
 LEVELS = 8  # bars of a column of texts
 BINS = 24  # of a histogram, at most
 COLOURS = {name: pictures.COLOURS[of] for name, of in (("train", "model"), ("validation", "third"), ("test", "second"))}
@@ -112,7 +113,7 @@ def _splits(settings: Table, about: About) -> Iterator[str]:
     chance = "By chance" + (", every class in the same share" if settings.predicts.has_classes else "")
     yield by or f"{chance} (seed {settings.split.seed})."
     yield ""
-    classes = about["classes"][:10]
+    classes = about["classes"][:CLASSES]
     head = ["split", "rows", "share", *(["mean"] if not classes else map(_code, classes))]
     yield from table(head, ([name, *_split(about["splits"][name], about["rows"], classes)] for name in SPLITS))
     if len(about["classes"]) > len(classes):
@@ -181,9 +182,10 @@ def _target(target: pd.Series, about: About, splits: Mapping[str, np.ndarray]) -
             _spread(axes, target, splits)
         axes.set(ylabel="share of rows", xlabel=short(target.name, 40))
         axes.grid(visible=False, axis="x")
-        axes.legend()
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.97), ncols=len(SPLITS))
 
-    return draw(paint, size=(6, 2.6))
+    deep = 0.6 if _is_long(about["classes"][:CLASSES], 60) else 0.0
+    return draw(paint, size=(6, 2.7 + deep), margins=Margins(bottom=0.55 + deep, top=0.3))
 
 
 def _spread(axes: "Axes", target: pd.Series, splits: Mapping[str, np.ndarray]) -> None:
@@ -194,19 +196,19 @@ def _spread(axes: "Axes", target: pd.Series, splits: Mapping[str, np.ndarray]) -
 
 
 def _shares_of_classes(axes: "Axes", about: About) -> None:
-    classes = about["classes"][:20]
+    classes = about["classes"][:CLASSES]
     for place, name in enumerate(SPLITS):
         part = about["splits"][name]
         shares = [part["balance"][label] / part["rows"] for label in classes]
         axes.bar(np.arange(len(classes)) + (place - 1) * 0.27, shares, 0.25, color=COLOURS[name], label=name)
-    axes.set_xticks(np.arange(len(classes)), [short(label, 12) for label in classes])
+    _name(axes, classes, 60)
 
 
 def _columns(columns: Mapping[str, pd.Series], about: About, splits: Mapping[str, np.ndarray]) -> str:
     """A small picture for each column."""
     paints = [partial(_column, values=each, role=about["training"][name]["role"], splits=splits)
               for name, each in columns.items()]  # fmt: skip
-    return draw(*paints, size=(2.4, 1.75), margins=Margins(0.25, 0.1, 0.5, 0.25), across=4)
+    return draw(*paints, size=(2.4, 1.9), margins=Margins(0.25, 0.1, 0.65, 0.25), across=4)
 
 
 def _column(axes: "Axes", values: pd.Series, role: str, splits: Mapping[str, np.ndarray]) -> None:
@@ -225,16 +227,24 @@ def _bars(axes: "Axes", parts: Mapping[str, pd.Series], role: str) -> None:
         counts = values.value_counts(sort=False, dropna=True)
         shares[name] = counts[counts.index != ""] / max(len(values), 1)
     order = shares["train"].sort_values(ascending=False, kind="stable").index[:LEVELS]
-    labels = [short(value, 12) if role == "categorical" else str(bool(value)).lower() for value in order]
+    labels = [value if role == "categorical" else str(bool(value)).lower() for value in order]
     rest = any(share.sum() - share.reindex(order, fill_value=0).sum() > 1e-9 for share in shares.values())
     for shift, (name, share) in zip((-0.2, 0.2), shares.items(), strict=True):
         heights = [*share.reindex(order, fill_value=0)]
         heights += [share.sum() - sum(heights)] * rest
         axes.bar(np.arange(len(heights)) + shift, heights, 0.4, color=COLOURS[name])
-    labels += ["others"] * rest
-    turn = 45 if sum(map(len, labels)) > 18 else 0
-    anchor: dict[str, Any] = {"rotation_mode": "anchor", "ha": "right"} if turn else {}
-    axes.set_xticks(np.arange(len(labels)), labels, fontsize=6, rotation=turn, **anchor)
+    _name(axes, [*labels, *["others"] * rest], 18, fontsize=6)
+
+
+def _is_long(labels: Sequence[str], letters: int) -> bool:
+    return sum(len(short(label, 12)) for label in labels) > letters
+
+
+def _name(axes: "Axes", labels: Sequence[str], letters: int, **style: Any) -> None:
+    """Bars that stand; names of more than so many letters in all are turned."""
+    if _is_long(labels, letters):
+        style |= {"rotation": 45, "rotation_mode": "anchor", "ha": "right"}
+    axes.set_xticks(np.arange(len(labels)), [short(label, 12) for label in labels], **style)
 
 
 def _histogram(axes: "Axes", parts: Mapping[str, pd.Series], role: str) -> None:
@@ -300,7 +310,7 @@ def _drift(value: float) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:,.4g}"
+    return "" if value is None else f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:,.4g}"
 
 
 def _day(seconds: float | None) -> str:

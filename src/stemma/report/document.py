@@ -209,6 +209,7 @@ caption{text-align:left;color:var(--muted);font-size:.88rem;padding-bottom:.35re
 th,td{padding:.34rem .8rem;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap}
 th:first-child,.words{text-align:left}
 th:first-child{padding-left:0}
+@media(min-width:46rem){th,.words{white-space:normal;max-width:24rem}}
 thead th{color:var(--muted);font-weight:600;border-bottom-width:2px}
 tbody th{font-weight:500}
 tbody tr:hover{background:var(--soft)}

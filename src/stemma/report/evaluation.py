@@ -231,7 +231,7 @@ def _confusion(told: Told) -> Table:
 def _confusions(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Table:
     pairs = [(-n, classes[i], classes[j]) for i, row in enumerate(counts) for j, n in enumerate(row) if i != j and n]
     rows = tuple((actual, taken, f"{-count:,}") for count, actual, taken in sorted(pairs)[:MOST_CONFUSIONS])
-    return Table("The most frequent confusions", ("actual", "taken for", "test rows"), rows)
+    return Table("The most frequent confusions", ("actual", "taken for", "test rows"), rows, words=(1,))
 
 
 def _probabilities(told: Told) -> Section:
@@ -261,9 +261,9 @@ def _importance(told: Told) -> Section:
     """What the figure loses where a column tells nothing."""
     found = told["importance"]
     rows = counted(found["rows"], "test row")
-    text = f"How much {label(told['main'])} is lost on {rows} where the values of a column stand in other rows,"
+    text = f"How much worse {label(told['main'])} is on {rows} where the values of a column stand in other rows,"
     text += f" the mean of {counted(found['repeats'], 'draw')}. Columns that tell the same stand in for each other."
-    chart = Chart("importance", f"What {label(told['main'])} loses without a column", wide=True)
+    chart = Chart("importance", f"How much worse {label(told['main'])} is without a column", wide=True)
     return Section("What the network goes by", (text, chart))
 
 
@@ -313,14 +313,14 @@ def _robustness(told: Told) -> Section:
     """What the figure loses where rows are worse."""
     found = told["robustness"]
     worse = counted(found["rows"], "test row that is", "test rows that are")
-    text = f"How much {label(told['main'])} is lost on {worse} made worse, as service would"
+    text = f"How much worse {label(told['main'])} is on {worse} made worse, as service would"
     text += f" see them; and the column that alone does most of it, on {found['alone']:,} of them."
     rows = []
     for name, change in found["changes"].items():
         column, alone = max(change["columns"].items(), key=lambda item: item[1] or 0.0)
         shown = CHANGES[name].format(change["size"], 100 * change["size"])
         rows.append((shown, *_with_interval(change), column, figure(alone)))
-    head = ("change", "lost", "95 % interval", "most by", "lost by it alone")
+    head = ("change", "worse by", "95 % interval", "most by", "worse by it alone")
     return Section("Where rows are worse", (text, Table("", head, tuple(rows), words=(3,))))
 
 

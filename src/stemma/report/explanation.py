@@ -8,7 +8,7 @@ import numpy as np
 
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.report.pictures import COLOURS, LETTER, WIDTH, Margins, bars, draw, label_bar, name_bars
-from stemma.text import counted, figure, short
+from stemma.text import counted, figure, short, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ def document(name: str, target: str, found: Sequence[Told]) -> Document:
     together = ", ".join(f"{a} and {b} ({strength:.2f})" for a, b, strength in found[0]["related"][:LARGEST])
     rows, beside = (counted(found[0][of], "row") for of in ("rows", "background"))
     lead = f"{name}, by {rows} beside {beside} to compare with, seed {found[0]['seed']}."
-    told = f"Columns that go together: {together}. Moved apart, they make rows that there are not"
+    told = f"Columns that go together: {together}. Moved apart, they make rows that do not occur"
     badges = ((told, "plain"),) if together else ()
     return Document(f"Why {target} is answered so", lead, badges, (), tuple(section(each) for each in found))
 
@@ -113,7 +113,7 @@ def waterfall(axes: "Axes", names: Sequence[str], effects: Sequence[float], base
     ends = np.cumsum([base, *effects])
     for place, effect, start in zip(range(len(effects))[::-1], effects, ends, strict=False):
         axes.barh(place, effect, left=start, color=COLOURS["second" if effect < 0 else "model"], alpha=0.75, height=0.6)
-        label_bar(axes, f"{effect:+.3g}", (max(start, start + effect), place))
+        label_bar(axes, signed(effect), (max(start, start + effect), place))
     for value, style in ((base, ":"), (ends[-1], "--")):
         axes.axvline(value, color=COLOURS["ink"], linewidth=1.0, linestyle=style)
     name_bars(axes, names)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from stemma.text import short
+from stemma.text import figure, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,8 +83,9 @@ def paint_bars(
     places = range(len(names))[::-1]
     axes.barh(places, sizes, xerr=errors, color=COLOURS["model"], ecolor=COLOURS["muted"], alpha=0.75, height=0.6)
     for place, value in zip(places, sizes, strict=True) if errors is None else ():
-        label_bar(axes, f"{value:.4g}", (max(value, 0), place))
+        label_bar(axes, figure(value), (max(value, 0), place))
     name_bars(axes, names)
+    axes.margins(x=0.1)  # for the label of the longest
     axes.set(xlabel=of)
 
 

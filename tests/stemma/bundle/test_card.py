@@ -64,7 +64,7 @@ def test_gaps_between_groups_and_what_worse_rows_cost_are_told() -> None:
     text = card(RECORD | {"evaluation": evaluation})
     assert "| selection_rate | 0.7500 | 0.5000 to 0.8750 |" in text and "| calibration | not defined |  |" in text
     assert text.count("| a\\|b | 0.25 | 0.01 |") == 10  # the largest
-    assert "What f1 loses where rows are worse" in text and "| noise 0.1 | 0.7500 | 0.5000 to 0.8750 |" in text
+    assert "How much worse f1 is where rows are worse" in text and "| noise 0.1 | 0.7500 | 0.5000 to 0.8750 |" in text
 
 
 def test_training_rows_in_the_bundle_are_told_of() -> None:

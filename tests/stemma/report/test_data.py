@@ -117,6 +117,12 @@ def test_odd_names_and_texts_break_neither_the_page_nor_the_picture(written, tmp
         assert is_picture(tmp_path / f"data/{name}.svg")
 
 
+def test_many_classes_with_long_names_are_drawn_as_far_as_told_and_stand_apart(written, tmp_path):
+    classes = pd.Categorical([f"department number {number % 12:02}" for number in range(ROWS)])
+    assert "The first 10 of 12 classes." in written(table(y=classes), task="multiclass", positive=None, group=None)
+    assert (tmp_path / "data/target.svg").read_text(encoding="utf-8").count("rotate(-45") == 10
+
+
 def test_columns_without_values_or_with_one_are_drawn(written, tmp_path):
     page = written(table(n=np.nan, b=1.0, c=pd.Categorical([""] * ROWS), d=pd.Series([pd.NaT] * ROWS, dtype="M8[us]")))
     assert rows_of(page)["`n`"] == ["100.0%", "", "", "", "", "", "0.000"]

@@ -315,4 +315,4 @@ def test_importance_hashes_and_learning_curves_are_shown_where_there_are_some(ma
 def test_a_loss_below_zero_is_not_written_over_the_name_of_its_column() -> None:
     axes = Figure().add_subplot()
     pictures.paint_bars(axes, [("a", 0.2), ("b", -0.01)], "ROC-AUC")
-    assert [(text.get_text(), text.xy) for text in axes.texts] == [("0.2", (0.2, 1)), ("-0.01", (0, 0))]
+    assert [(text.get_text(), text.xy) for text in axes.texts] == [("0.2000", (0.2, 1)), ("-0.0100", (0, 0))]
