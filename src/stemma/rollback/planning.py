@@ -156,7 +156,7 @@ class Look:
             change: Literal["added", "modified"] = "modified" if (self.root / path).exists() else "added"
             yield Move(path, "DVC", change, self._size(sizes, md5), md5 in self.absent)
         for path in self.old.files:
-            if path not in self.new.files and (self.root / path).is_file():
+            if path not in self.new.files and not is_in(path, self.new.lost) and (self.root / path).is_file():
                 yield Move(path, "DVC", "deleted", None)
 
     def _size(self, sizes: Mapping[str, int | None], md5: str) -> int | None:

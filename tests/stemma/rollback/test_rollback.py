@@ -189,6 +189,16 @@ def test_a_missing_object_is_named_and_the_tree_is_left_alone(world: World) -> N
     assert journal.read(world.folder) is None
 
 
+def test_what_a_folder_without_its_listing_would_hold_is_not_told_to_go(world: World) -> None:
+    with contextlib.chdir(world.folder):
+        md5 = rollback.plan(world.folder, V1)._new.folders["models/weights"]
+    world.object(md5).unlink()
+    (world.remote / "files/md5" / md5[:2] / md5[2:]).unlink()
+    plan = json.loads(cli(world, V1, "--dry-run", "--json").output)
+    assert "models/weights" in plan["blockers"][0]
+    assert [move for move in plan["moves"] if move["path"].startswith("models/weights/")] == []
+
+
 def test_a_missing_object_is_named_where_there_is_no_remote(world: World) -> None:
     world.object(a_changed_object(world)).unlink()
     world.ok("dvc", "remote", "remove", "disk")

@@ -137,6 +137,9 @@ def test_what_is_out_of_reach_or_damaged_is_named_with_its_remedy_and_the_rest_i
     world = three_versions.copy(tmp_path / "world")
     world.empty_cache()
     (world.remote / "files").rename(world.remote / "gone")
+    world.write("reports/evaluation.json", '{"weights": "0"}')
+    world.commit("weights that no one can look at")
+    assert [line for line in stemma.show(world.folder, "HEAD").untrue if "cannot be read" in line] == []
     world.write("reports/evaluation.json", '{"test": 3}')
     world.write("reports/metrics.json", "[1")
     world.commit("damaged")

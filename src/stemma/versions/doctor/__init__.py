@@ -58,6 +58,7 @@ CHECKS: dict[str, Check] = {
 
 
 OF_THE_RECORD = ("results", "edited", "noted", "judged")  # what makes a version tell what was not so
+UNREADABLE = "readable"  # no check of the table: of what a check asked for and could not have
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ def untrue(version: Version) -> tuple[str, ...]:
     if version.commit is None:
         return ()
     found = examine(version, {name: CHECKS[name] for name in OF_THE_RECORD}).findings
-    return tuple(f"{each.what} ({each.evidence})" for each in found if each.severity == "error")
+    certain = (each for each in found if each.severity == "error" and each.check != UNREADABLE)
+    return tuple(f"{each.what} ({each.evidence})" for each in certain)
 
 
 def _by_own(version: Version, table: Path) -> Diagnosis:
@@ -169,4 +171,4 @@ def examine(version: Version, checks: Mapping[str, Check] = CHECKS) -> Diagnosis
 def _unreadable(what: str, run: str | None) -> Finding:
     """A part that is damaged or out of reach."""
     remedy = f"run `{run}`" if run else "make the version again"
-    return Finding("error", "readable", "a part of the version cannot be read", what, remedy)
+    return Finding("error", UNREADABLE, "a part of the version cannot be read", what, remedy)
