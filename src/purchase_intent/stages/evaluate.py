@@ -57,10 +57,9 @@ def main() -> None:
     k, tables = settings.evaluate.folds, folds.Tables(NETWORKS, METRICS, LINES)
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
     asked = probe.Probe.of(layout.PREPARED, about, splits["test"], chosen, score)
-    more = {"folds": folded} | examined(asked, train, settings.evaluate)
+    more = {"folds": folded, "train": read_json(layout.TRAINING)["train"]} | examined(asked, train, settings.evaluate)
     told = record.make(settings, about, splits | {"train": train}, chosen, network, others, more)
     told["weights"] = hashlib.sha256(layout.INDEX.read_bytes()).hexdigest()
-    told["train"] = read_json(layout.TRAINING)["train"]  # with what each null came to
     results.write(layout.REPORTS, told)
     predictions.write(layout.PREDICTIONS, splits["test"], about, network)
     drawn = plots.write(layout.PLOTS, told, splits["test"], network, others)

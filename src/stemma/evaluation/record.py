@@ -32,7 +32,7 @@ def make(
     Args:
         splits: validation and test; with train, test rows that repeat a training row are told of.
         others: the baselines, by name.
-        more: entries that are made apart: folds, importance, robustness.
+        more: entries that are made apart: folds, importance, robustness; train with what each null came to.
     """
     test, own = splits["test"], settings.evaluate
     found, compared = assessment.figures(test, network, others, own)
