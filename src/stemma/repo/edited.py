@@ -14,7 +14,7 @@ from typing import Any
 from stemma.errors import VersionError
 from stemma.names import inside
 from stemma.repo import lockfile, trust
-from stemma.repo.git import POINTER, checked_out, contents, fields, git, tree
+from stemma.repo.git import POINTER, checked_out, contents, fields, git, run, tree
 from stemma.repo.lockfile import FIRST, is_in
 from stemma.repo.mixed import hashes
 from stemma.repo.repository import Version
@@ -110,7 +110,12 @@ class _Commit:
             tuple(path for path, wanted in some.items() if self._is_other(path, wanted))
             for some in self._told(name, entry)
         )
-        return Edited(ran, made)
+        return Edited(ran, tuple(path for path in made if not self._is_ignored(path, entry)))
+
+    def _is_ignored(self, path: str, entry: Mapping[str, Any]) -> bool:
+        """Whether DVC keeps an output, whose files Git was forced to take: `dvc exp save` does, of plots."""
+        name = f"{path}/" if str(dict(hashes(entry, "outs"))[path]).endswith(".dir") else path
+        return run(self.root, "check-ignore", "--quiet", "--no-index", "--", name).returncode == 0
 
     def _told(self, name: str, entry: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The hashes of what a stage ran with, but for what others made, and of what it made and Git keeps, by path."""

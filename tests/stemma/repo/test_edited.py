@@ -113,6 +113,12 @@ def test_an_output_of_dvc_that_was_edited_is_told_of_the_work_tree(world: World)
     assert told(world, "workspace") == {}
 
 
+def test_plots_that_dvc_exp_save_puts_into_git_are_no_edits(world: World) -> None:
+    world.git("add", "-f", "data/prepared/train.parquet")
+    world.git("commit", "-qm", "saved, a part of a folder that DVC keeps")
+    assert told(world) == {}
+
+
 def test_what_dvcignore_names_and_line_ends_are_no_edits(world: World) -> None:
     world.write("code/notes.md", "edited\n")
     world.commit("a note")
