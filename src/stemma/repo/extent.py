@@ -55,11 +55,16 @@ def of(root: Path, *commits: str, whole: bool = False) -> Extent:
     return Extent(folder, tuple(sorted(found)))
 
 
-def tree_of(root: Path, extent: Extent, before: str, target: str) -> str:
-    """The tree with the project's files as a commit has them, and all others as `before` has them."""
+def tree_of(root: Path, extent: Extent, before: str, target: str, without: Iterable[str] = ()) -> str:
+    """The tree with the project's files as a commit has them, and all others as `before` has them.
+
+    Args:
+        without: files of the commit that are left out, from Git's top folder.
+    """
     above = top(root)
     gone = [path for path in tree(above, before) if extent.holds(path)]
     new = {path: facts for path, facts in tree(above, target).items() if extent.holds(path)}
+    new = {path: facts for path, facts in new.items() if path not in without}
     lines = [f"0 {'0' * len(target)}\t{path}\0" for path in gone]
     lines += [f"{mode} {identity}\t{path}\0" for path, (mode, _, identity) in new.items()]
     with scratch("tree") as folder:

@@ -26,6 +26,7 @@ IN_PROGRESS = {
     "BISECT_LOG": ("bisect", "git bisect reset"),
 }
 CHANGES: dict[str, Literal["added", "modified", "deleted"]] = {"A": "added", "D": "deleted"}
+DVCS_OWN = ".dvc/tmp"
 LINK = "120000"  # the mode by which Git knows one
 
 
@@ -96,7 +97,7 @@ class Look:
         moves = sorted([*by_git, *self._dvc_moves(sizes)], key=lambda move: move.path)
         return Plan(
             self.version.name, self.target, self.before, tuple(moves), self.absent, self.unsaved, blockers,
-            self.old, self.new, untracked, None if self.extent.is_all else self.wanted,
+            self.old, self.new, untracked, None if self.wanted == self.target else self.wanted,
         )  # fmt: skip
 
     @property
@@ -128,7 +129,13 @@ class Look:
     @cached_property
     def wanted(self) -> str:
         """The commit, or the tree, that Git's files are to be as."""
-        return self.target if self.extent.is_all else extent.tree_of(self.root, self.extent, self.before, self.target)
+        # `dvc exp save` puts into Git plots that DVC keeps, where the next run refuses them, and a file of its own
+        dvcs, held = {*self.new.roots, DVCS_OWN}, tree(self.top, self.target).items()
+        files = [path for path, (mode, *_) in held if mode != LINK and self.extent.holds(path)]  # a link is refused
+        twice = {path for path in files if is_in(self.extent.near(path), dvcs)}
+        if self.whole or (self.extent.is_all and not twice):
+            return self.target
+        return extent.tree_of(self.root, self.extent, self.before, self.target, twice)
 
     @cached_property
     def unsaved(self) -> tuple[str, ...]:

@@ -92,6 +92,20 @@ def test_history_goes_forward(world: World, states: dict[str, dict[str, str]]) -
     assert world.ok("git", "rev-parse", "HEAD^") == done.made != again.made
 
 
+def test_what_dvc_exp_save_puts_into_git_is_kept_by_dvc_alone(world: World, states: dict[str, dict[str, str]]) -> None:
+    world.write(".dvc/tmp/repro.dat", "of `dvc exp save`")
+    world.git("add", "-f", "models/weights", ".dvc/tmp/repro.dat")
+    world.git("commit", "-qm", "saved")
+    world.git("tag", "saved")
+    for target, name in ((V1, V1), ("saved", V2), (V1, V1)):
+        rollback.roll_back(world.folder, target, commit=True)
+        assert is_at(world, states, name)
+        assert world.git("ls-files", "models", ".dvc/tmp") == "", "the next `dvc repro` would refuse them"
+        assert world.git("status", "--porcelain") == ""
+    rollback.roll_back(world.folder, "saved")
+    assert is_at(world, states, V2) and world.git("ls-files", "models") == ""
+
+
 def test_nothing_is_done_where_nothing_differs(world: World, states: dict[str, dict[str, str]]) -> None:
     head = world.ok("git", "rev-parse", "HEAD")
     done = rollback.roll_back(world.folder, "HEAD", commit=True)
