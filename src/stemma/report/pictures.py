@@ -82,8 +82,9 @@ def paint_bars(
     names, sizes = [name for name, _ in values], [value for _, value in values]
     places = range(len(names))[::-1]
     axes.barh(places, sizes, xerr=errors, color=COLOURS["model"], ecolor=COLOURS["muted"], alpha=0.75, height=0.6)
+    least = max(map(abs, sizes), default=0.0) / 5000  # what is less is 0 beside the others
     for place, value in zip(places, sizes, strict=True) if errors is None else ():
-        label_bar(axes, figure(value), (max(value, 0), place))
+        label_bar(axes, figure(value if abs(value) > least else 0.0), (max(value, 0), place))
     name_bars(axes, names)
     axes.margins(x=0.1)  # for the label of the longest
     axes.set(xlabel=of)

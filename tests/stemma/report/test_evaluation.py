@@ -316,3 +316,10 @@ def test_a_loss_below_zero_is_not_written_over_the_name_of_its_column() -> None:
     axes = Figure().add_subplot()
     pictures.paint_bars(axes, [("a", 0.2), ("b", -0.01)], "ROC-AUC")
     assert [(text.get_text(), text.xy) for text in axes.texts] == [("0.2000", (0.2, 1)), ("-0.0100", (0, 0))]
+
+
+@pytest.mark.parametrize(("sizes", "told"), [((0.2, 3e-5), ["0.2000", "0.0000"]), ((3e-5, 2e-6), ["3e-05", "2e-06"])])
+def test_what_is_nothing_beside_the_longest_bar_is_told_as_0(sizes: tuple[float, float], told: list[str]) -> None:
+    axes = Figure().add_subplot()
+    pictures.paint_bars(axes, [*zip("ab", sizes, strict=True)], "ROC-AUC")
+    assert [text.get_text() for text in axes.texts] == told
