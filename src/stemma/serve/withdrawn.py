@@ -5,12 +5,16 @@ A version that came back that way is not taken back a second time: whoever let i
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from stemma.bundle.archive import MANIFEST
 from stemma.errors import StemmaError
 from stemma.files import state_folder, write_text
+from stemma.serve.load import opened
 from stemma.serve.sources import Place
 
 
@@ -24,7 +28,7 @@ class Withdrawn:
 
     def why(self, number: int, place: Place) -> str | None:
         """Why a version shall not serve; None where nobody took it back, or somebody let it serve again."""
-        found = self._told.get(_key(number, place))
+        found = self._found(number, place)
         return None if found is None or found["again"] else f"taken back: {found['why']}"
 
     def add(self, number: int, place: Place, why: str) -> None:
@@ -34,12 +38,14 @@ class Withdrawn:
             StemmaError: it was taken back before, and somebody let it serve again.
             OSError: that cannot be written down.
         """
-        if self._told.get(_key(number, place), {"again": False})["again"]:
+        if (self._found(number, place) or {"again": False})["again"]:
             raise StemmaError(f"version {number} was taken back before, and somebody let it serve again")
-        self._write(self._read() | {_key(number, place): {"number": number, "why": why, "again": False}})
+        entry = {"number": number, "why": why, "again": False}
+        self._write(self._read() | {key: entry for key in _keys(number, place)})
 
     def undo(self, number: int, place: Place) -> None:
-        self._write({key: each for key, each in self._read().items() if key != _key(number, place)})
+        own = [*_keys(number, place)]
+        self._write({key: each for key, each in self._read().items() if key not in own})
 
     def allow(self, numbers: Collection[int] | None = None) -> None:
         """Let versions serve again; None: all."""
@@ -48,6 +54,11 @@ class Withdrawn:
                   if numbers is None or each["number"] in numbers}  # fmt: skip
         if chosen:
             self._write(known | chosen)
+
+    def _found(self, number: int, place: Place) -> dict[str, Any] | None:
+        if all(each["number"] != number for each in self._told.values()):
+            return None  # most versions: nothing of them is read
+        return next((self._told[key] for key in _keys(number, place) if key in self._told), None)
 
     def _write(self, told: dict[str, dict[str, Any]]) -> None:
         write_text(self._file, json.dumps(told, indent=1, sort_keys=True) + "\n")
@@ -64,6 +75,13 @@ class Withdrawn:
             raise StemmaError(f"{self._file}, which says what was taken back, cannot be read ({error})") from None
 
 
-def _key(number: int, place: Place) -> str:
-    """Of a version as it is there now: another one under its number is another one."""
-    return "-".join(map(str, (number, *place.mark)))
+def _keys(number: int, place: Place) -> Iterator[str]:
+    """Of a version as it is there now, and of its content, which is the same after a copy was put in its place."""
+    yield "-".join(map(str, (number, *place.mark)))
+    with suppress(OSError, StemmaError):  # what cannot be opened does not serve
+        yield f"{number}-{_content(place)}"
+
+
+@cache  # by its mark; a failure is not kept
+def _content(place: Place) -> str:
+    return hashlib.sha256(opened(place.path).files[MANIFEST]).hexdigest()

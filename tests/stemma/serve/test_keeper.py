@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import os
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
@@ -587,6 +588,29 @@ def test_a_version_that_is_taken_back_does_not_serve_again_until_somebody_says_s
     again.publish(4)
     assert (again.look(), act(again, "withdraw", "shop", "4"), again.serving) == ((4,), None, (3,))
     assert act(again, "switch", "shop", "4") is None and again.serving == (4,)
+
+
+def test_a_copy_of_what_was_taken_back_does_not_serve_and_another_version_under_its_number_does(
+    world: Callable[..., World], bundles: dict[str, Path]
+) -> None:
+    """As rsync or a restored disk leaves it: another file, of another time, with the same bytes."""
+    shop = world()
+    for number in (1, 2):
+        shop.publish(number)
+    assert act(shop.start(), "withdraw", "shop", "2", "it errs") is None
+    shop.withdraw(2)
+    assert (shop.look(), shop.faults) == ((1,), {})
+    shop.publish(2)
+    os.utime(shop.folder / "2", (1, 1))
+    assert (shop.look(), shop.faults) == ((1,), {2: "taken back: it errs"})
+    assert world().start().serving == (1,)
+    assert act(shop, "switch", "shop", "2") is None and shop.serving == (2,)
+    assert act(shop, "withdraw", "shop", "2") == "version 2 was taken back before, and somebody let it serve again"
+    again = world(allow_breaking=True)
+    again.withdraw(2)
+    again.publish(2, bundles["binary"])
+    assert 2 not in again.start().faults and again.serving == (2,)
+    assert act(again, "withdraw", "shop", "2") is None
 
 
 def test_what_one_server_takes_back_another_of_the_same_source_does_not_forget(world: Callable[..., World]) -> None:
