@@ -40,9 +40,11 @@ def report(found: "Experiments", shown: tuple[str, ...]) -> Report:
         return [other if found.elsewhere else f"no experiment is here: run `{EXAMPLE}`"]
     tables = [(base.name, _table(base, shown)) for base in found.bases]
     every = [each for base in found.bases for each in base.experiments]
+    wrong = [each.name for each in every if each.untrue]
     notes = {
         WITHIN: any(each.figures[name].within for each in every for name in shown[:1] if name in each.figures),
         OTHERWISE: not all(each.alike for each in every),
+        f"not what made its model: {few(wrong)}: run `stemma doctor {wrong[0]}`" if wrong else "": wrong,
         other: found.elsewhere,
     }
     shown_tables = titled(tables) if len(tables) > 1 else [tables[0][1]]

@@ -16,7 +16,9 @@ from stemma.repo.repository import Repo, Repository, Revision, Version, opened
 from stemma.task import KINDS
 from stemma.versions.best import Facts
 from stemma.versions.diff.settings import MetricMove, Setting, metric_moves, settings_that_differ
+from stemma.versions.doctor import untrue
 
+SAVED = ("noted",)  # the check that finds what `dvc exp save` saved and did not run; all of them take six times as long
 Options = Mapping[str, Mapping[str, Any]]  # of groups, by their names
 
 
@@ -32,6 +34,7 @@ class Experiment:
     # of reports/metrics.json, by name (roc_auc is that of the test rows), each against its base's
     figures: Mapping[str, MetricMove]
     alike: bool  # whether its base was judged on the same: target and task, table, test rows. Else no figure has moved
+    untrue: tuple[str, ...]  # what of it is not what made its model, in words
 
 
 @dataclass(frozen=True)
@@ -146,4 +149,5 @@ def _experiment(base: Facts, own: Facts, date: datetime, options: Options) -> Ex
         settings=_changed(base.of("settings") or {}, own.of("settings") or {}, options),
         figures={move.key: move for move in moves},
         alike=alike,
+        untrue=untrue(own.version, SAVED),
     )

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from stemma.cli import experiments as command
 from stemma.cli.words import app
 from stemma.versions.diff.settings import Setting
 from stemma.versions.experiments import experiments
-from version_worlds import METRICS, PARAMS, Projects, World, new, parts, table
+from version_worlds import METRICS, PARAMS, TRAINING, Projects, World, new, parts, table
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,23 @@ def test_the_table_is_narrow_and_all_shows_more(tried: World, monkeypatch: pytes
     assert "+0.0010 ~" in lines[3] and "train.epochs=7" in lines[4] and "+0.1000" in lines[4]
     assert max(map(len, lines)) < 100
     assert "balanced_accuracy" in cli(tried, monkeypatch, "--all") and "balanced" not in lines[0]
+
+
+def test_an_experiment_that_did_not_run_with_its_settings_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `dvc exp save` leaves it after an edit: new settings beside the figures of others."""
+    world = new(tmp_path / "world")
+    base = world.version("start", parts())
+    world.experiment("ran", "x", parts())
+    assert "doctor" not in cli(world, monkeypatch)
+    lock = yaml.safe_load((world.folder / "dvc.lock").read_text())
+    lock["stages"]["train"] |= {"params": {"params.yaml": {"train.seed": TRAINING["train"]["seed"] + 5}}}
+    world.write("dvc.lock", yaml.safe_dump(lock))
+    edited = world.commit("edited")
+    world.ok("git", "update-ref", f"refs/exps/{base[:2]}/{base[2:]}/saved", edited)
+    world.ok("git", "reset", "-q", "--hard", base)
+    assert cli(world, monkeypatch).splitlines()[-1] == "not what made its model: saved: run `stemma doctor saved`"
 
 
 def test_it_speaks_json_and_markdown(tried: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,11 +93,11 @@ def doctor(repo: Repo = ".", revision: str = WORKSPACE) -> Diagnosis:
     return _joined([found, *(_by_own(version, table) for table in tables)])
 
 
-def untrue(version: Version) -> tuple[str, ...]:
+def untrue(version: Version, checks: Iterable[str] = OF_THE_RECORD) -> tuple[str, ...]:
     """What a commit holds that is not what made its model, in words; a work tree is still worked on."""
     if version.commit is None:
         return ()
-    found = examine(version, {name: CHECKS[name] for name in OF_THE_RECORD}).findings
+    found = examine(version, {name: CHECKS[name] for name in checks}).findings
     certain = (each for each in found if each.severity == "error" and each.check != UNREADABLE)
     return tuple(f"{each.what} ({each.evidence})" for each in certain)
 
