@@ -13,7 +13,7 @@ from typing import Any
 
 from stemma.errors import VersionError
 from stemma.names import inside
-from stemma.repo import lockfile, trust
+from stemma.repo import inventory, lockfile, trust
 from stemma.repo.git import POINTER, checked_out, contents, fields, git, run, tree
 from stemma.repo.lockfile import FIRST, is_in
 from stemma.repo.mixed import hashes
@@ -85,14 +85,18 @@ class _Commit:
         self.stages = {name: entry for name, entry in said.items() if name not in self._elsewhere}
 
     @cached_property
-    def _elsewhere(self) -> set[str]:
-        """Stages whose paths are not from here."""
+    def _defined(self) -> dict[str, dict[str, Any]]:
+        """What dvc.yaml says of each stage; of none where it cannot be read."""
         path = lockfile.PIPELINE
         try:
-            defined = lockfile.stages(self.version.text(path)) if self.version.has(path) else {}
+            return lockfile.stages(self.version.text(path)) if self.version.has(path) else {}
         except ValueError:
-            return set()
-        return {name for name, entry in defined.items() if "wdir" in entry.get("do", entry)}
+            return {}
+
+    @cached_property
+    def _elsewhere(self) -> set[str]:
+        """Stages whose paths are not from here."""
+        return {name for name, entry in self._defined.items() if "wdir" in entry.get("do", entry)}
 
     @cached_property
     def _tree(self) -> dict[str, list[str]]:
@@ -110,10 +114,13 @@ class _Commit:
             tuple(path for path, wanted in some.items() if self._is_other(path, wanted))
             for some in self._told(name, entry)
         )
-        return Edited(ran, tuple(path for path in made if not self._is_ignored(path, entry)))
+        return Edited(ran, tuple(path for path in made if not self._is_dvcs(path, name, entry)))
 
-    def _is_ignored(self, path: str, entry: Mapping[str, Any]) -> bool:
+    def _is_dvcs(self, path: str, stage: str, entry: Mapping[str, Any]) -> bool:
         """Whether DVC keeps an output, whose files Git was forced to take: `dvc exp save` does, of plots."""
+        said = inventory.of_outputs(self._defined.get(stage, {})).get(path)
+        if said is not None and not said.cached:  # Git keeps it, whatever the work tree ignores
+            return False
         name = f"{path}/" if str(dict(hashes(entry, "outs"))[path]).endswith(".dir") else path
         return run(self.root, "check-ignore", "--quiet", "--no-index", "--", name).returncode == 0
 

@@ -222,7 +222,12 @@ def _of_file(text: str) -> list[tuple[lockfile.Entry, _Settings]]:
 
 def _of_pipeline(text: str) -> dict[str, _Settings]:
     """What dvc.yaml says of the outputs that are more than a path."""
-    return {name: _settings(said) for stage in lockfile.stages(text).values() for name, said in _told(stage)}
+    return {name: said for stage in lockfile.stages(text).values() for name, said in of_outputs(stage).items()}
+
+
+def of_outputs(stage: Mapping[str, Any]) -> dict[str, _Settings]:
+    """What a stage of dvc.yaml says of its outputs that are more than a path."""
+    return {name: _settings(said) for name, said in _told(stage)}
 
 
 def _told(stage: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -103,6 +103,13 @@ def test_results_in_git_that_were_edited_are_told(file: str, path: str, world: W
     assert told(world) == told(world, "workspace") == there
 
 
+def test_a_result_in_git_that_was_edited_is_told_also_where_a_pattern_ignores_it(world: World) -> None:
+    world.write(".gitignore", (world.folder / ".gitignore").read_text() + "*.json\n")
+    world.write("reports/metrics.json", json.dumps({"test": {"roc_auc": 0.99}}))
+    world.commit("better")
+    assert told(world) == {"train": Edited(made=("reports/metrics.json",))}
+
+
 def test_an_output_of_dvc_that_was_edited_is_told_of_the_work_tree(world: World) -> None:
     world.write("reports/predictions.parquet", b"others")
     assert told(world, "workspace") == {"train": Edited(made=("reports/predictions.parquet",), is_kept=True)}
