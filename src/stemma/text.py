@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
 MARKUP = re.compile(r"([\\`*_\[\]<>|#~])")
 IN_WORD = re.compile(r"(?<=[^\W_])\\_(?=[^\W_])")
@@ -116,6 +117,13 @@ def figure(value: float | None) -> str:
     if size >= 1e12 or 0 < size < TINY:
         return f"{value:.4g}" if size > 1 else f"{value:.2g}"
     return f"{value:.4f}" if size < 100 else f"{value:,.1f}" if size < 1e6 else f"{value:,.0f}"
+
+
+def in_digits(value: float | None, sign: Literal["", "+"] = "") -> str:
+    """Four digits, and all that stand before the point; a dash where there is no number."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:{sign},.0f}" if 9999.5 <= abs(value) < 1e12 else f"{value:{sign}.4g}"
 
 
 def dated(seconds: float) -> str:

@@ -75,6 +75,15 @@ def test_nothing_of_a_text_is_markup_or_leaves_its_cell(evil: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
+    [(None, "-"), (float("nan"), "-"), (0.0, "0"), (0.123456, "0.1235"), (-3.21e-7, "-3.21e-07"), (9999.4, "9999"),
+     (9999.7, "10,000"), (-55_890.1, "-55,890"), (1107000.4, "1,107,000"), (1e13, "1e+13")],
+)  # fmt: skip
+def test_four_digits_leave_none_out_before_the_point(value: float | None, shown: str) -> None:
+    assert text.in_digits(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
     [(0.0, "+0.0000"), (-0.00004, "-4e-05"), (0.00032, "+0.00032"), (0.001, "+0.0010"), (-0.5, "-0.5000"),
      (-20_000.0, "-20,000.0"), (float("nan"), "-"), (float("-inf"), "-")],
 )  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stemma.compress.record import read
-from stemma.text import code, counted, escaped, table
+from stemma.text import code, counted, escaped, figure, in_digits, table
 
 Facts = Mapping[str, Any]
 MOST = 10  # columns that are told
@@ -125,7 +125,7 @@ def _figures(record: Facts) -> Iterable[str]:
             yield _table(("rate", "gap", "95 % interval"), (_row(name, gap) for name, gap in gaps.items()))
     if effects := (evaluation.get("explanation") or {}).get("effects"):
         yield "What columns add to an answer, the mean size over test rows (Shapley values), and its standard error:"
-        told = ((escaped(each["column"]), f"{each['effect']:.4g}", f"{each['error']:.2g}") for each in effects[:MOST])
+        told = ((escaped(each["column"]), in_digits(each["effect"]), f"{each['error']:.2g}") for each in effects[:MOST])
         yield _table(("column", "mean size", "error"), told)
     if changes := (evaluation.get("robustness") or {}).get("changes"):
         yield f"How much worse {main} is where rows are worse (shares of values, or of a column's deviation):"
@@ -176,10 +176,10 @@ def _named(version: Facts) -> str:
     return f"{code(version.get('revision'))}{commit}"
 
 
-def _row(name: str, figure: Facts) -> tuple[str, str, str]:
-    value, low, high = (figure.get(key) for key in ("value", "low", "high"))
-    interval = "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
-    return name, "not defined" if value is None else f"{value:.4f}", interval
+def _row(name: str, found: Facts) -> tuple[str, str, str]:
+    value, low, high = (found.get(key) for key in ("value", "low", "high"))
+    interval = "" if low is None or high is None else f"{figure(low)} to {figure(high)}"
+    return name, "not defined" if value is None else figure(value), interval
 
 
 def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

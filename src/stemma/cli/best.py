@@ -70,5 +70,5 @@ def _table(found: "Best", candidates: "Sequence[Candidate]") -> Table:
 
 def _fact(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:,.0f}" if value.is_integer() else f"{value:.4f}"
+        return f"{value:,.0f}" if value.is_integer() else figure(value)
     return f"{value:,}" if isinstance(value, int) else str("-" if value is None else value)

@@ -12,7 +12,7 @@ from stemma.cli.options import Revision, argument, flag, option
 from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_thousands, interval, show, show_json, titled
 from stemma.cli.written import Decimal, Encoding, Separator
 from stemma.cli.written import rows as table
-from stemma.text import counted, say, signed, without_password
+from stemma.text import counted, figure, say, signed, without_password
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle
@@ -245,7 +245,7 @@ def _figures(record: Any) -> Iterable[tuple[str, ...]]:
     intervals = (record.get("evaluation") or {}).get("test") or {}
     for name, value in sorted(test.items()):
         ends = ((intervals.get(name) or {}).get(side) for side in ("low", "high"))
-        yield name, f"{value:.4f}" if isinstance(value, int | float) else str(value), interval(*ends)
+        yield name, figure(value) if isinstance(value, int | float) else str(value), interval(*ends)
 
 
 def _verified(found: "Verified") -> Report:
@@ -258,7 +258,7 @@ def _different(found: "BundleDifference") -> Report:
     if found.is_same:
         return [f"{found.a} and {found.b} hold the same files"]
     files = [(each.name, in_thousands(each.a), in_thousands(each.b)) for each in found.files]
-    moved = [(each.name, f"{each.a:.4f}", f"{each.b:.4f}", signed(each.b - each.a)) for each in found.metrics]
+    moved = [(each.name, figure(each.a), figure(each.b), signed(each.b - each.a)) for each in found.metrics]
     sections = {
         "Inputs and outputs": _changed(found.signature),
         "Structure": _changed(found.structure),

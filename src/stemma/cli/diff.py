@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from stemma.cli.here import repository
 from stemma.cli.options import argument, flag, option
-from stemma.cli.output import AsMarkdown, Report, Table, answer, in_digits, titled
-from stemma.text import counted
+from stemma.cli.output import AsMarkdown, Report, Table, answer, titled
+from stemma.text import counted, in_digits
 
 if TYPE_CHECKING:
     from stemma.versions.diff import Difference
@@ -171,9 +171,8 @@ def _metrics(found: "Difference", everything: bool) -> Table:
     for one in found.metrics:
         if one.move == 0 and not everything:
             continue
-        move = "-" if one.move is None else f"{one.move:+.4g}"
         noise = {None: "-", True: "within", False: "outside"}[one.within]
-        rows.append((one.key, in_digits(one.before), in_digits(one.after), move, noise))
+        rows.append((one.key, in_digits(one.before), in_digits(one.after), in_digits(one.move, "+"), noise))
     return Table(("metric", "before", "after", "move", "interval before"), rows)
 
 

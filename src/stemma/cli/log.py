@@ -9,7 +9,7 @@ import typer
 from stemma.cli.here import repository
 from stemma.cli.options import flag, option
 from stemma.cli.output import AsJson, AsMarkdown, Table, aligned, show, show_json
-from stemma.text import say, signed
+from stemma.text import figure, say, signed
 
 if TYPE_CHECKING:
     from stemma.versions.log import Entry, Log
@@ -129,7 +129,7 @@ def _measured(found: "Log", entry: "Entry") -> tuple[str, ...]:
     """The metric's name, its value, and its move; nothing where it was not measured."""
     if found.metric is None or entry.metric is None:
         return ()
-    return found.metric, f"{entry.metric:.4f}", "" if entry.move is None else signed(entry.move)
+    return found.metric, figure(entry.metric), "" if entry.move is None else signed(entry.move)
 
 
 def _subject(entry: "Entry") -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from stemma.cli.here import repository
 from stemma.cli.options import Revision
-from stemma.cli.output import AsJson, AsMarkdown, Heading, Report, Table, answer, in_digits, in_thousands, interval
-from stemma.text import counted
+from stemma.cli.output import AsJson, AsMarkdown, Heading, Report, Table, answer, in_thousands, interval
+from stemma.text import counted, in_digits
 
 if TYPE_CHECKING:
     from stemma.compress.record import Record as Compression
@@ -116,7 +116,7 @@ def _data(found: "Data") -> list[str | Table]:
 def _share(facts: Mapping[str, Any], name: str, classes: Sequence[str]) -> str:
     """A class's rows and its share, or a regression's mean."""
     if not classes:
-        return f"{facts['mean']:.4g}" if isinstance(facts.get("mean"), float | int) else "-"
+        return in_digits(facts["mean"]) if isinstance(facts.get("mean"), float | int) else "-"
     count = facts.get("balance", {}).get(name)
     return "-" if count is None else f"{count:,} ({count / max(facts.get('rows', 0), 1):.1%})"
 

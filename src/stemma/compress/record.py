@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from stemma.files import write_json
 from stemma.settings import Section
+from stemma.text import figure
 
 
 class Layer(Section):
@@ -41,8 +42,8 @@ class Record(Section):
     def __str__(self) -> str:
         """In a line."""
         size = " -> ".join(f"{each:,}" for each in self.bytes)
-        figure = " -> ".join("not defined" if each is None else f"{each:.4f}" for each in self.validation)
-        return f"{self.method}, {size} bytes, {self.metric} on validation rows {figure}"
+        moved = " -> ".join("not defined" if each is None else figure(each) for each in self.validation)
+        return f"{self.method}, {size} bytes, {self.metric} on validation rows {moved}"
 
 
 def write(path: Path, record: Record) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stemma import metrics
+from stemma import metrics, text
 from stemma.errors import EvaluationError
 from stemma.metrics import Better
 from stemma.task import Task
@@ -31,8 +31,8 @@ class Demand:
         return gain > 0 if self.baseline else gain >= 0
 
     def __str__(self) -> str:
-        figure = "not defined" if self.figure is None else f"{self.figure:.4f}"
-        needed = "not defined" if self.needed is None else f"{self.needed:.4g}"
+        figure = "not defined" if self.figure is None else text.figure(self.figure)
+        needed = "not defined" if self.needed is None else text.in_digits(self.needed)
         if self.baseline:
             return f"{self.metric} {figure} on the test rows is not better than {self.baseline} ({needed})"
         asked = "allows at most" if self.better == "lower" else "asks for at least"

@@ -18,7 +18,7 @@ from stemma.tables.hints import Hint
 from stemma.tables.profile import span
 from stemma.tables.settings import Table
 from stemma.tables.statistics import numbers
-from stemma.text import by_number, code, counted, escaped, short, table
+from stemma.text import by_number, code, counted, escaped, in_digits, short, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -310,7 +310,7 @@ def _drift(value: float) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:,.4g}"
+    return "" if value is None else in_digits(value)
 
 
 def _day(seconds: float | None) -> str:

@@ -81,7 +81,7 @@ def _of_row(method: str, one: Told) -> Iterator[Part]:
     shown = [*effects[:LARGEST], *([("others", rest)] if abs(rest) > NOTHING else [])]
     told = f"Row {one['row']}: {one['output']} {figure(one['answer'])}, on average {figure(one['base'])}"
     yield Chart(f"{method}-row-{one['row']}", told, wide=True), partial(_steps, shown, one["base"])
-    rows = [(name, f"{effect:+.4f}", figure(e["error"])) for (name, effect), e in zip(effects, ordered, strict=True)]
+    rows = [(name, signed(effect), figure(e["error"])) for (name, effect), e in zip(effects, ordered, strict=True)]
     yield Table("", ("column", "effect", "error"), (*rows, ("not accounted for", f"{one['gap']:+.4f}", ""))), str
 
 

@@ -203,7 +203,7 @@ def test_a_change_of_rows_that_takes_a_tenth_of_the_figure_is_told(clinic: World
         return sound.but(evaluation=EVALUATION | {"robustness": {"rows": 9, "alone": 9, "changes": {"noise": change}}})
 
     one = found(clinic, judged(0.2 * whole), "robust")
-    assert one.what == "the network does not bear noise" and f"{main} {whole:.4g} loses" in one.evidence
+    assert one.what == "the network does not bear noise" and f"{main} {whole:.4g} is worse by" in one.evidence
     assert "most of it by price" in one.evidence
     for fall in (0.05 * whole, None):
         assert "robust" in examined(clinic, judged(fall)).passed

@@ -9,7 +9,7 @@ from typing import Any
 from stemma.evaluation.results import rate, told
 from stemma.repo.repository import CURVES, METRICS, PROFILE, Version
 from stemma.task import RARE
-from stemma.text import counted
+from stemma.text import counted, in_digits
 from stemma.versions.doctor.finding import Finding, Skipped, there, ways
 
 GAP = 1.5  # validation loss over training loss
@@ -118,10 +118,11 @@ def worse_rows_are_borne(version: Version) -> Iterator[Finding]:
     main, whole = evaluation["main"], evaluation["test"][evaluation["main"]]["value"]
     for name, change in changes.items():
         if (change["value"] or 0.0) > FRAGILE * abs(whole or 0.0):
+            fall = in_digits(change["value"])
             most = max(change["columns"], key=lambda column: change["columns"][column] or 0.0)
             yield Finding(
                 "warning", "robust", f"the network does not bear {WORSE[name]}",
-                f"{main} {whole:.4g} loses {change['value']:.3g} at {change['size']:g}, most of it by {most}",
+                f"{main} {in_digits(whole)} is worse by {fall} at {change['size']:g}, most of it by {most}",
                 ways(version.settings, f"look how {most} comes about", "more train.weight_decay", "more model.dropout"),
             )  # fmt: skip
 
