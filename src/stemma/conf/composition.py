@@ -20,13 +20,14 @@ from stemma.conf.hydra_yaml import one_line, parse, read_text
 from stemma.errors import SettingsError, VersionError
 from stemma.files import read_plain, scratch, write_text
 from stemma.repo import lockfile
-from stemma.text import counted, few, say
+from stemma.text import counted, few, nearest, say
 
 PARAMS = Path("params.yaml")
 PASSED = Path("reports/settings/passed.txt")
 RECORD = Path("reports/settings/composed.yaml")
 SYNC, ADOPT = "stemma conf sync", "stemma conf adopt"
 SHOWN = 20  # differences in an error message
+UNKNOWN = re.compile(r"(?:Could not override|Could not delete from config\.) '([^']+)'")
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,17 @@ def compose(root: Path, overrides: Sequence[str] = ()) -> str:
     Raises:
         SettingsError: conf/ does not compose, or an override is wrong.
     """
-    return source(root).compose(overrides)
+    try:
+        return source(root).compose(overrides)
+    except SettingsError as error:
+        missing = UNKNOWN.search(error.what)
+        others = [one for one in overrides if missing is None or missing[1] not in one]
+        if missing is None or len(others) == len(overrides):
+            raise
+        # Hydra advises `+`, which would write a name that no stage knows
+        paths = leaves(mapping(compose(root, others), "conf/"))
+        names = {dotted(path[: at + 1]) for path in paths for at in range(len(path))}
+        raise SettingsError(f"{missing[1]}: no such setting{nearest(missing[1], sorted(names))}") from error
 
 
 def choices(root: Path, overrides: Sequence[str] = ()) -> dict[str, str | None]:

@@ -119,7 +119,6 @@ def test_origin_is_none_where_conf_does_not_compose(settings: Any) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("train.epoch=1", r"Could not override 'train.epoch'. To append to your config use \+train.epoch=1"),
         ("model=mpl", "Could not find 'model/mpl'; Available options in 'model': linear; mlp$"),
         ("train.rate", "Error parsing override 'train.rate'; missing EQUAL at '<EOF>'$"),
         ("train.rate=1,2", "Ambiguous value for argument 'train.rate=1,2'"),
@@ -133,6 +132,25 @@ def test_a_wrong_override_is_one_line_and_writes_nothing(settings: Any, override
     assert "\n" not in str(caught.value)
     assert settings.files() == before
     assert not (settings.root / conf.RECORD).exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["train.rat=1"], "train.rat: no such setting (did you mean train.rate?)"),
+        (["~train.rat"], "train.rat: no such setting (did you mean train.rate?)"),
+        (["modle=mlp"], "modle: no such setting (did you mean model?)"),
+        (["train.rate=1", "quite.another=1"], "quite.another: no such setting"),
+    ],
+)
+def test_a_setting_that_is_none_has_the_nearest_name_and_no_advice_to_add_it(
+    settings: Any, overrides: list[str], told: str
+) -> None:
+    before = settings.files()
+    with pytest.raises(SettingsError) as caught:
+        conf.sync(settings.root, overrides)
+    assert str(caught.value) == told
+    assert settings.files() == before
 
 
 def test_hydras_global_state_is_left_as_it_was_found(settings: Any) -> None:
