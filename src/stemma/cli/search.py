@@ -34,8 +34,11 @@ def search(
     """
     from stemma.repo import project, tracking, trust
     from stemma.repo.repository import WORKSPACE, opened
+    from stemma.search.space import file_of
 
     root = repository()
+    if name is not None:
+        file_of(root, name)
     trust.code(root, None, "stemma search")
     if not tracking.is_current(root, "prepare"):
         raise VersionError("data/prepared is not what the settings and the table say", run="dvc repro prepare")

@@ -71,12 +71,7 @@ class Space:
 
 def read(root: Path, name: str, load: Load) -> Space:
     """The space of this name, checked; a SettingsError where there is none, or it is wrong: every fault in a line."""
-    path = root / FOLDER / f"{name}.yaml"
-    names = sorted(file.stem for file in (root / FOLDER).glob("*.yaml"))
-    if name not in names:  # it also names folders: `..` would lead out of them
-        raise SettingsError(
-            f"{FOLDER}/{name}.yaml is not there{nearest(name, names)}: there are {few(names, 9) or 'none'}"
-        )
+    path = file_of(root, name)
     values = parse(read_text(path), path.name)
     if not isinstance(values, dict):
         raise SettingsError(f"{FOLDER}/{name}.yaml holds no mapping of settings")
@@ -85,6 +80,16 @@ def read(root: Path, name: str, load: Load) -> Space:
         lines = "".join(f"\n  {fault}" for fault in faults)
         raise SettingsError(f"{space.file}: {counted(len(faults), 'setting is', 'settings are')} wrong:{lines}")
     return space
+
+
+def file_of(root: Path, name: str) -> Path:
+    """The file of the space of this name; a SettingsError where there is none."""
+    names = sorted(file.stem for file in (root / FOLDER).glob("*.yaml"))
+    if name not in names:  # it also names folders: `..` would lead out of them
+        raise SettingsError(
+            f"{FOLDER}/{name}.yaml is not there{nearest(name, names)}: there are {few(names, 9) or 'none'}"
+        )
+    return root / FOLDER / f"{name}.yaml"
 
 
 def override(key: str, value: Any) -> str:

@@ -70,3 +70,9 @@ def test_rows_that_are_not_what_the_settings_say_are_refused(torch_project: Proj
     project.ok("stemma", "trust")
     done = project.run("stemma", "search")
     assert done.returncode == 1 and "run `dvc repro prepare`" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_search_that_is_none_is_told_before_trust_is_asked_for(torch_project: Project, tmp_path: Path) -> None:
+    project = torch_project.copy(tmp_path / "p")
+    done = project.run("stemma", "search", "torch_mpl")
+    assert done.returncode == 1 and "torch_mpl.yaml is not there (did you mean torch_mlp?)" in done.stderr
