@@ -1,5 +1,6 @@
 """A version of another toolkit: the doctor and a rollback say so, with the command."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from stemma import rollback
 from stemma.repo.repository import Repository
 from stemma.toolkit import lock, rooms, version
 from stemma.versions.doctor import Finding, examine
-from version_worlds import World, new, parts
+from version_worlds import TRAINING, World, new, parts
 
 OTHER = "0.1.0+g0123456789"
 WHEEL = "vendor/stemma_versions-{}-py3-none-any.whl"
@@ -16,14 +17,15 @@ WHEEL = "vendor/stemma_versions-{}-py3-none-any.whl"
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Three versions: from before the lock; of another toolkit than the one that runs; of this one."""
+    """Three versions: from before the lock; of another toolkit than the one that runs; of this one, and this Python."""
+    here = TRAINING["environment"] | {"python": "{}.{}".format(*sys.version_info)}
     world = new(tmp_path_factory.mktemp("going back") / "world")
     world.version("before", parts())
     world.tag("before")
     for name, number in (("other", OTHER), ("this", version())):
         locked = lock.Lock(WHEEL.format(number), number, rooms.own(), rooms.digests())
         world.write(lock.FILE, lock.text_of(locked))
-        world.version(name, parts(export=name.encode()))
+        world.version(name, parts(export=name.encode(), training=TRAINING | {"environment": here}))
         world.tag(name)
     return world
 
