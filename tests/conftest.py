@@ -79,14 +79,15 @@ WORLDS = {  # fixture -> what it costs
     "torch_project": "pipeline", "keras_project": "pipeline", "passed_once": "pipeline", "s3_server": "slow",
 }  # fmt: skip
 TESTS = Path(__file__).resolve().parent
-SLOW = (  # besides what fits networks: what starts every command, composes conf/, kills or waits, again and again
-    "purchase_intent/test_simulated.py", "stemma/bundle/test_limits.py", "stemma/compress/",
-    "stemma/conf/test_adoption.py", "stemma/evaluation/test_baselines.py", "stemma/follow/", "stemma/formats/",
-    "stemma/frameworks/", "stemma/registry/test_promote.py", "stemma/repo/test_contained.py",
-    "stemma/repo/test_locks.py", "stemma/repo/test_project.py", "stemma/repo/test_trust.py", "stemma/rollback/",
-    "stemma/runners/test_ray.py", "stemma/search/", "stemma/storage/", "stemma/test_printed.py",
-    "stemma/toolkit/test_undo.py", "stemma/trackers/test_publish.py", "stemma/training/",
-    "stemma/versions/test_compress.py", "stemma/versions/test_doctor.py", "stemma/weights/test_networks.py",
+SLOW = (  # besides what fits networks: what starts each command, composes conf/, draws, kills or waits again and again
+    "purchase_intent/test_settings.py", "purchase_intent/test_simulated.py", "stemma/bundle/test_limits.py",
+    "stemma/compress/", "stemma/conf/test_adoption.py", "stemma/evaluation/test_baselines.py", "stemma/follow/",
+    "stemma/formats/", "stemma/frameworks/", "stemma/registry/test_promote.py", "stemma/repo/test_contained.py",
+    "stemma/repo/test_locks.py", "stemma/repo/test_project.py", "stemma/repo/test_trust.py",
+    "stemma/report/test_evaluation.py", "stemma/rollback/", "stemma/runners/test_ray.py", "stemma/search/",
+    "stemma/storage/", "stemma/test_printed.py", "stemma/toolkit/test_undo.py", "stemma/trackers/test_publish.py",
+    "stemma/training/", "stemma/versions/test_compare.py", "stemma/versions/test_compress.py",
+    "stemma/versions/test_doctor.py", "stemma/weights/test_networks.py",
 )  # fmt: skip
 FOLDERS = (
     {"template/": "stamp", "stemma/test_testing.py": "slow"}
