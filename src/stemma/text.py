@@ -126,6 +126,11 @@ def in_digits(value: float | None, sign: Literal["", "+"] = "") -> str:
     return f"{value:{sign},.0f}" if 9999.5 <= abs(value) < 1e12 else f"{value:{sign}.4g}"
 
 
+def interval(low: float | None, high: float | None) -> str:
+    """Two figures; nothing where there is none."""
+    return "" if low is None or high is None else f"{figure(low)} to {figure(high)}"
+
+
 def dated(seconds: float) -> str:
     """A date, from seconds since 1970."""
     try:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stemma.compress.record import read
-from stemma.text import code, counted, escaped, figure, in_digits, table
+from stemma.text import code, counted, escaped, figure, in_digits, interval, table
 
 Facts = Mapping[str, Any]
 MOST = 10  # columns that are told
@@ -178,8 +178,7 @@ def _named(version: Facts) -> str:
 
 def _row(name: str, found: Facts) -> tuple[str, str, str]:
     value, low, high = (found.get(key) for key in ("value", "low", "high"))
-    interval = "" if low is None or high is None else f"{figure(low)} to {figure(high)}"
-    return name, "not defined" if value is None else figure(value), interval
+    return name, "not defined" if value is None else figure(value), interval(low, high)
 
 
 def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

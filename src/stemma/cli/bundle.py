@@ -9,10 +9,10 @@ import typer
 
 from stemma.cli.here import repository
 from stemma.cli.options import Revision, argument, flag, option
-from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_thousands, interval, show, show_json, titled
+from stemma.cli.output import AsJson, AsMarkdown, Report, Table, answer, in_thousands, show, show_json, titled
 from stemma.cli.written import Decimal, Encoding, Separator
 from stemma.cli.written import rows as table
-from stemma.text import counted, figure, say, signed, without_password
+from stemma.text import counted, figure, interval, say, signed, without_password
 
 if TYPE_CHECKING:
     from stemma.bundle import Bundle

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from stemma.cli.options import flag
 from stemma.errors import StemmaError, told_by_system
-from stemma.text import escaped, figure, say, visible
+from stemma.text import escaped, say, visible
 from stemma.text import table as markdown_table
 
 if TYPE_CHECKING:
@@ -127,10 +127,6 @@ def titled(sections: Iterable[tuple[str, Table]]) -> list[str | Table]:
 def in_thousands(count: int | None) -> str:
     """`1,000`; a dash where there is none."""
     return "-" if count is None else f"{count:,}"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{figure(low)} to {figure(high)}"
 
 
 def in_bytes(size: int | None) -> str:

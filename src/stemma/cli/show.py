@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from stemma.cli.here import repository
 from stemma.cli.options import Revision
-from stemma.cli.output import AsJson, AsMarkdown, Heading, Report, Table, answer, in_thousands, interval
-from stemma.text import counted, in_digits
+from stemma.cli.output import AsJson, AsMarkdown, Heading, Report, Table, answer, in_thousands
+from stemma.text import counted, in_digits, interval
 
 if TYPE_CHECKING:
     from stemma.compress.record import Record as Compression

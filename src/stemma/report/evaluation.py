@@ -13,7 +13,7 @@ from stemma.metrics.resampling import affordable
 from stemma.report import explanation
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.task import KINDS
-from stemma.text import by_number, counted, figure
+from stemma.text import by_number, counted, figure, interval
 
 RULES = {
     "fixed": "set by hand", "f1": "the greatest F1", "macro_f1": "the greatest mean F1 of both classes",
@@ -66,8 +66,8 @@ def _sections(told: Told, drawn: Container[str]) -> Iterator[Section]:
 def _lead(told: Told) -> str:
     main, rows = told["main"], told["data"]["splits"]["test"]
     entry = told["test"][main]
-    interval = "" if entry["low"] is None else f" (95 % interval {_range(entry)})"
-    text = f"{label(main)} {figure(entry['value'])} on {counted(rows, 'test row')}{interval}"
+    within = "" if entry["low"] is None else f" (95 % interval {_range(entry)})"
+    text = f"{label(main)} {figure(entry['value'])} on {counted(rows, 'test row')}{within}"
     best = told["best_possible"]
     if best is not None and main == "roc_auc":
         text += f"; the best that any model could reach on these rows is {figure(best['test'])}"
@@ -383,7 +383,7 @@ def _setting(value: Any) -> str:
 
 
 def _range(entry: Told) -> str:
-    return "" if entry["low"] is None else f"{figure(entry['low'])} to {figure(entry['high'])}"
+    return interval(entry["low"], entry["high"])
 
 
 def _with_interval(entry: Told) -> tuple[str, str]:
