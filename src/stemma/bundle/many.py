@@ -4,7 +4,6 @@ Predictions of `a/b.csv` are `a/b.parquet`, and tell in their metadata what they
 once more does what is left to do, and no more.
 """
 
-import hashlib
 import json
 import os
 import socket
@@ -15,7 +14,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from stemma.bundle.archive import GRAPH, MANIFEST, SIGNATURE
+from stemma.bundle.archive import GRAPH, SIGNATURE
 from stemma.bundle.model import Bundle
 from stemma.bundle.predict import Run, write_parquet
 from stemma.bundle.rows import ARROW, ARROW_STREAM, PARQUET, Rows
@@ -163,9 +162,8 @@ def _run(runner: Runner, bundle: Bundle, many: Many, names: Sequence[str], at_on
 
 def _provenance(bundle: Bundle, rows: Rows) -> dict[str, str]:
     """All that predictions are made with, but the table."""
-    digest = hashlib.sha256(bundle.files[MANIFEST]).hexdigest()
     reading = json.dumps([rows.separator, rows.decimal, rows.encoding])
-    return {f"{PREFIX}bundle": digest, f"{PREFIX}keep": json.dumps(rows.keep), f"{PREFIX}reading": reading}
+    return {f"{PREFIX}bundle": bundle.digest, f"{PREFIX}keep": json.dumps(rows.keep), f"{PREFIX}reading": reading}
 
 
 def _seen(done: Done, there: Container[str], target: str) -> Done:

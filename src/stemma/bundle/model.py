@@ -1,5 +1,6 @@
 """An opened bundle: its files, its record, its predictions."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from stemma import layout, runtime, signature
 from stemma.bundle import archive
-from stemma.bundle.archive import GRAPH, SIGNATURE, SIGNED
+from stemma.bundle.archive import GRAPH, MANIFEST, SIGNATURE, SIGNED
 from stemma.bundle.graph import look
 from stemma.errors import BundleError, GraphError
 from stemma.files import open_plain
@@ -61,6 +62,11 @@ class Bundle:
         found = self._facts(BACKGROUND)
         with reading(BACKGROUND):
             return {name: list(values) for name, values in found["inputs"].items()} if found else {}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the manifest, and so of all that it lists."""
+        return hashlib.sha256(self.files[MANIFEST]).hexdigest()
 
     @property
     def is_signed(self) -> bool:

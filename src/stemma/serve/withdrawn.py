@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stemma.bundle.archive import MANIFEST
 from stemma.errors import StemmaError
 from stemma.files import state_folder, write_text
 from stemma.serve.load import opened
@@ -84,4 +83,5 @@ def _keys(number: int, place: Place) -> Iterator[str]:
 
 @cache  # by its mark; a failure is not kept
 def _content(place: Place) -> str:
-    return hashlib.sha256(opened(place.path).files[MANIFEST]).hexdigest()
+    digest: str = opened(place.path).digest
+    return digest
