@@ -44,7 +44,7 @@ def report(found: "Experiments", shown: tuple[str, ...]) -> Report:
     notes = {
         WITHIN: any(each.figures[name].within for each in every for name in shown[:1] if name in each.figures),
         OTHERWISE: not all(each.alike for each in every),
-        f"not what made its model: {few(wrong)}: run `stemma doctor {wrong[0]}`" if wrong else "": wrong,
+        f"not what made its model: {few(wrong)}: run `stemma doctor {''.join(wrong[:1])}`": wrong,
         other: found.elsewhere,
     }
     shown_tables = titled(tables) if len(tables) > 1 else [tables[0][1]]

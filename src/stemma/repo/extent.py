@@ -1,7 +1,7 @@
 """Which files are a project's, where `dvc init --subdir` made several in one Git repository: those of its folder."""
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def of(root: Path, *commits: str, whole: bool = False) -> Extent:
     return Extent(folder, tuple(sorted(found)))
 
 
-def tree_of(root: Path, extent: Extent, before: str, target: str, without: Iterable[str] = ()) -> str:
+def tree_of(root: Path, extent: Extent, before: str, target: str, without: Collection[str] = ()) -> str:
     """The tree with the project's files as a commit has them, and all others as `before` has them.
 
     Args:
@@ -63,8 +63,7 @@ def tree_of(root: Path, extent: Extent, before: str, target: str, without: Itera
     """
     above = top(root)
     gone = [path for path in tree(above, before) if extent.holds(path)]
-    new = {path: facts for path, facts in tree(above, target).items() if extent.holds(path)}
-    new = {path: facts for path, facts in new.items() if path not in without}
+    new = {path: facts for path, facts in tree(above, target).items() if extent.holds(path) and path not in without}
     lines = [f"0 {'0' * len(target)}\t{path}\0" for path in gone]
     lines += [f"{mode} {identity}\t{path}\0" for path, (mode, _, identity) in new.items()]
     with scratch("tree") as folder:
