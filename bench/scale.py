@@ -1,7 +1,7 @@
 """Tables of a million rows and more: time and memory of every stage, prepare beside its peers, and more workers.
 
 python bench/scale.py               all tables, into bench/README.md
-python bench/scale.py stages 20     one of them: stages, prepare, workers, files; with so many million rows besides
+python bench/scale.py stages 20     one: stages, prepare, cores, workers, files; with so many million rows besides
 
 Seconds are of a processor (user and system, children too), so that a busy machine tells the same; memory is what a
 process and its children hold beside what is mapped from files (RssAnon), looked at every 20 ms. Linux alone.
@@ -71,7 +71,7 @@ def stages(sizes: tuple[int, ...]) -> Table:
 
 def prepare(sizes: tuple[int, ...]) -> Table:
     """`prepare` beside Polars, which does the like: moments, quantiles, levels, a hash of each row, a split by chance,
-    three Parquet files; and no checks, hints or encoder. Both on one thread."""
+    three Parquet files; and no checks, hints or encoder. Seconds of a processor; Polars on one thread."""
     lines = []
     for size in sizes:
         with _described(size) as folder:
@@ -80,6 +80,34 @@ def prepare(sizes: tuple[int, ...]) -> Table:
         both = [f"{each.seconds:.1f} s, {each.memory / 1e9:.2f} GB" for each in (ours, theirs)]
         lines.append([f"{size}M rows", *both, f"{ours.seconds / theirs.seconds:.2f}"])
     return ["table", "prepare", "Polars", "time beside it"], lines
+
+
+def cores(sizes: tuple[int, ...]) -> Table:
+    """`prepare` by the clock, its process bound to one core and to two: the least of three, without what a table of
+    10,000 rows takes (imports, pictures)."""
+    lines = []
+    for size in sizes:
+        with _described(size) as folder:
+            table = folder / "data/t.parquet"
+            whole = {count: _bound(folder, count) for count in (1, 2)}
+            parquet.write_table(parquet.read_table(table).slice(0, 10_000), table)
+            one, two = (whole[count] - _bound(folder, count) for count in (1, 2))
+        lines.append([f"{size}M rows", f"{one:.1f} s", f"{two:.1f} s", f"{one / two:.2f}", ">= 1.6"])
+    return ["table", "1 core", "2 cores", "faster by", "goal"], lines
+
+
+def _bound(folder: Path, count: int) -> float:
+    """Seconds of the clock of `prepare` on so many cores, the least of three."""
+    before, times = os.sched_getaffinity(0), list[float]()
+    os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        for _ in range(3):
+            start = time.perf_counter()
+            call(folder, *STAGES["prepare"])
+            times.append(time.perf_counter() - start)
+    finally:
+        os.sched_setaffinity(0, before)
+    return min(times)
 
 
 def workers(_: tuple[int, ...]) -> Table:
@@ -218,4 +246,5 @@ def _step(what: str, *arguments: int) -> str:
 if __name__ == "__main__":
     sizes = (*SIZES, *(int(word) for word in sys.argv[1:] if word.isdecimal()))
     sys.argv[1:] = [word for word in sys.argv[1:] if not word.isdecimal()]
-    page.main({made.__name__: update_wrapper(partial(made, sizes), made) for made in (stages, prepare, workers, files)})
+    made = (stages, prepare, cores, workers, files)
+    page.main({each.__name__: update_wrapper(partial(each, sizes), each) for each in made})

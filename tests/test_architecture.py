@@ -41,6 +41,7 @@ ROOMS = (
         "signature",
         "text",
         "thin",
+        "threads",
         "values",
     },
     {"weights"},

@@ -14,6 +14,7 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from stemma import threads
 from stemma.errors import RunnerError, StemmaError, interrupts_held
 from stemma.runners.base import Died, Gang, Job, Runner
 
@@ -24,7 +25,7 @@ class Local(Runner):
     """Needs nothing."""
 
     def cores(self) -> int:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return threads.cores()
 
     def stream(
         self, work: Callable[..., Any], jobs: Iterable[Job], at_once: int

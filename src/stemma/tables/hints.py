@@ -9,11 +9,13 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from stemma import threads
 from stemma.tables.columns import features, splitting
 from stemma.tables.settings import Table
 from stemma.tables.split import hashed, twins
@@ -52,14 +54,11 @@ def find(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) ->
         frame: a canonical table that `validate.check` accepts.
         splits: row positions of train, validation and test.
     """
-    found: list[Hint] = []
     sample = _Sample.draw(frame, settings, splits["train"])
-    for name, role in features(frame.columns, settings):
-        values, train = frame[name], frame[name].iloc[splits["train"]]
-        cure = "take it out of `derive`" if name in settings.derive else DROP
-        texts = [*_worthless(train, cure)] or [*_identifier(values, role, cure)]
-        texts = texts or [*_leakage(values, sample, cure), *_type(values), *_unseen(values, splits)]
-        found += [Hint(kind, name, f"column {name!r} {text}") for kind, text in texts]
+    with warnings.catch_warnings():  # of all threads
+        warnings.simplefilter("ignore", UserWarning)  # few rows of many classes look like values to scikit-learn
+        each = threads.each(partial(_of_column, frame, settings, splits, sample), features(frame.columns, settings))
+    found = [hint for some in each for hint in some]
     told = {hint.column for hint in found if hint.kind in ("empty", "constant")}
     judged = [name for name, _ in features(frame.columns, settings) if name not in told]
     found += [Hint("identical", second, text) for second, text in _identical(frame, judged)]
@@ -67,6 +66,22 @@ def find(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) ->
     found += [Hint(kind, settings.target, text) for kind, text in _imbalance(frame, settings, splits["train"])]
     found += [Hint(kind, settings.time, text) for kind, text in _time(frame, settings)]
     return tuple(found)
+
+
+def _of_column(
+    frame: pd.DataFrame,
+    settings: Table,
+    splits: dict[str, np.ndarray],
+    sample: "_Sample | None",
+    feature: tuple[str, str],
+) -> list[Hint]:
+    """Hints about one column alone."""
+    name, role = feature
+    values, train = frame[name], frame[name].iloc[splits["train"]]
+    cure = "take it out of `derive`" if name in settings.derive else DROP
+    texts = [*_worthless(train, cure)] or [*_identifier(values, role, cure)]
+    texts = texts or [*_leakage(values, sample, cure), *_type(values), *_unseen(values, splits)]
+    return [Hint(kind, name, f"column {name!r} {text}") for kind, text in texts]
 
 
 def lines(found: Iterable[Hint]) -> list[str]:
@@ -277,9 +292,7 @@ class _Sample:
             tree = DecisionTreeRegressor(max_leaf_nodes=64, min_samples_leaf=2, random_state=0)
             return _r2(self.y[judge], tree.fit(x[learn], self.y[learn]).predict(x[judge]))
         tree = DecisionTreeClassifier(max_leaf_nodes=32, min_samples_leaf=2, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # few rows of many classes look like values to scikit-learn
-            tree.fit(x[learn], self.y[learn])
+        tree.fit(x[learn], self.y[learn])
         return _auc(self.y[judge], tree.predict_proba(x[judge]), tree.classes_)
 
     def _by_means(self, x: np.ndarray, learn: np.ndarray, judge: np.ndarray) -> float:

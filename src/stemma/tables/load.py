@@ -14,6 +14,7 @@ Spaces around a value never count.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stemma import values
+from stemma import threads, values
 from stemma.entries import Entry
 from stemma.tables import derive, files, spool
 from stemma.tables.columns import features, refuse, role_of, roles, splitting
@@ -51,25 +52,26 @@ def table(settings: Table, sources: Mapping[str, Entry]) -> pd.DataFrame:
         DataError: the file is not there or cannot be read, columns and settings do not fit each other, or a value does
             not fit the role of its column (column, row from 1 and value are named).
     """
-    source, problems = _source(settings, sources), list[str]()
-    columns = {name: source.column(name) for name in source.column_names}
+    source = _source(settings, sources)
+    names, columns = source.column_names, {name: source.column(name) for name in source.column_names}
     del source
-    frame = spool.frame(_canonical(columns, settings, problems))
-    refuse(settings.source, problems)
+    found = threads.each(partial(_canonical, columns, settings), names)
+    refuse(settings.source, [told for told in found if isinstance(told, str)])
+    frame = spool.frame(zip(names, found, strict=True))
     pa.default_memory_pool().release_unused()  # Arrow keeps freed memory for itself, about twice the table
     if not settings.derive or frame.empty:  # which `validate.check` refuses
         return frame
     return pd.concat([frame, derive.columns(frame, settings.derive, dict(features(frame, settings)))], axis=1)
 
 
-def _canonical(columns: dict[str, pa.ChunkedArray], settings: Table, problems: list[str]) -> Iterator[tuple[str, Any]]:
-    """Each column that can be converted, which leaves `columns`; of the others, what is wrong goes to `problems`."""
-    for name in list(columns):
-        kind = _kind(name, settings)
-        try:
-            yield name, CONVERTERS[kind](columns.pop(name), settings.writing(name))
-        except WrongValue as wrong:
-            problems.append(f"column {name!r} ({kind}) {wrong}")
+def _canonical(columns: dict[str, pa.ChunkedArray], settings: Table, name: str) -> Any:
+    """A column, which leaves `columns`; of one that cannot be converted, what is wrong."""
+    kind = _kind(name, settings)
+    try:
+        values = CONVERTERS[kind](columns.pop(name), settings.writing(name))
+    except WrongValue as wrong:
+        return f"column {name!r} ({kind}) {wrong}"
+    return spool.kept(values) if isinstance(values, np.ndarray) else values
 
 
 def _used(names: list[str], settings: Table) -> list[str]:

@@ -16,6 +16,7 @@ from math import ceil, floor
 import numpy as np
 import pandas as pd
 
+from stemma import threads
 from stemma.errors import DataError
 from stemma.layout import SPLITS
 from stemma.tables.columns import features
@@ -115,15 +116,19 @@ def incomplete(target: pd.Series, splits: dict[str, Rows], settings: Table) -> l
 def hashed(frame: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     """A number for each row, the same for rows that are equal in these columns, (rows,) uint64."""
     found = np.zeros(len(frame), np.uint64)
-    for name in names:  # one at a time: memory stays low
-        found *= np.uint64(0x9E3779B97F4A7C15)
-        found += pd.util.hash_pandas_object(frame[name], index=False).to_numpy()
+
+    def fill(rows: slice) -> None:
+        for name in names:
+            found[rows] *= np.uint64(0x9E3779B97F4A7C15)
+            found[rows] += pd.util.hash_pandas_object(frame[name].iloc[rows], index=False).to_numpy()
+
+    threads.each(fill, threads.blocks(len(frame)))
     return found
 
 
 def twins(train: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Which test rows stand among the training rows, by the hashes of both; none where they are too few to matter."""
-    twin = np.isin(test, train)
+    twin = pd.Series(test).isin(train).to_numpy()  # by a table of hashes, where NumPy sorts both
     return twin if twin.sum() >= max(REPEATED * len(twin), 2) else np.zeros(len(twin), bool)
 
 

@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stemma import exact
+from stemma import exact, threads
 from stemma.tables.columns import features, role_of, splitting
 from stemma.tables.profile import FORMAT, Block, described
 from stemma.tables.settings import FileTable, Table
@@ -37,6 +38,13 @@ def make(
     target = frame[settings.target]
     ordered = classes(target, settings)
     source = frame.drop(columns=list(settings.derive))  # rows are the same, whatever is derived of them
+    columns, training = [(name, _role(name, settings)) for name in frame], features(frame.columns, settings)
+    hashes, digest, *facts = threads.together(
+        partial(sketch, source),
+        partial(content, source),
+        *(partial(_column, frame, name, role) for name, role in columns),
+        *(partial(_column, frame, name, role, splits["train"]) for name, role in training),
+    )
     train = None if settings.predicts.has_classes else target.iloc[splits["train"]]
     bayes = next((name for name in frame if _role(name, settings) == "bayes"), None)
     return {
@@ -46,7 +54,7 @@ def make(
         "target": settings.target,
         "classes": ordered,
         "positive": ordered[-1] if settings.predicts.has_positive else None,
-        "features": [{"name": name, "role": role} for name, role in features(frame.columns, settings)],
+        "features": [{"name": name, "role": role} for name, role in training],
         "encoded_width": sum(block.width for block in blocks),
         "blocks": [asdict(block) for block in blocks],
         "target_mean": None if train is None else float(train.mean()),
@@ -55,12 +63,10 @@ def make(
         "rows": len(frame),
         "row": row_column(frame),
         "splits": {name: _balance(target.iloc[rows], ordered) for name, rows in splits.items()},
-        "columns": {name: _column(frame[name], _role(name, settings)) for name in frame},
-        "training": {
-            name: _column(frame[name].iloc[splits["train"]], role) for name, role in features(frame.columns, settings)
-        },
-        "content": {"sha256": content(source)},
-        "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": sketch(source)},
+        "columns": {name: told for (name, _), told in zip(columns, facts, strict=False)},
+        "training": {name: told for (name, _), told in zip(training, facts[len(columns) :], strict=True)},
+        "content": {"sha256": digest},
+        "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": hashes},
         "bayes": bayes,
         "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
     } | _where_set(settings, None if train is None else train.to_numpy())
@@ -143,8 +149,14 @@ def sketch(frame: pd.DataFrame) -> list[str]:
     elements in a data stream"; Cohen and Kaplan 2007, "Summarizing data using bottom-k sketches"). Equal rows count
     each: the second of them has another hash than the first.
     """
-    hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    occurrence = pd.Series(hashes).groupby(hashes).cumcount().to_numpy(np.uint64)
+    hashes = np.concatenate(
+        threads.each(
+            lambda rows: pd.util.hash_pandas_object(frame.iloc[rows], index=False).to_numpy(),
+            threads.blocks(len(frame)),
+        )
+    )
+    occurrence, repeated = np.zeros(len(hashes), np.uint64), pd.Series(hashes).duplicated(keep=False).to_numpy()
+    occurrence[repeated] = pd.Series(hashes[repeated]).groupby(hashes[repeated]).cumcount()
     distinct = pd.util.hash_array(hashes + occurrence * np.uint64(0x9E3779B97F4A7C15))
     smallest = np.sort(np.partition(distinct, SKETCH)[:SKETCH] if len(distinct) > SKETCH else distinct)
     return [f"{value:016x}" for value in smallest]
@@ -200,8 +212,9 @@ def numbers(values: pd.Series) -> np.ndarray:
     return seconds(values.to_numpy("datetime64[us]"))
 
 
-def _column(values: pd.Series, role: str | None) -> dict[str, Any]:
-    """Role, missing values and distribution of one column."""
+def _column(frame: pd.DataFrame, name: str, role: str | None, rows: np.ndarray | slice = slice(None)) -> dict[str, Any]:
+    """Role, missing values and distribution of one column, in all rows or in some."""
+    values = frame[name].iloc[rows]
     if isinstance(values.dtype, pd.CategoricalDtype):
         return {"role": role, "missing": int((values == "").sum()), **_counts(values[values != ""])}
     present = numbers(values)

@@ -35,6 +35,7 @@ LEFT_OUT = {  # what cannot change a result, and why
     "tables/distance.py": "tells versions, and service, apart",
     "testing": "for tests",
     "text.py": "words, and figures as a person reads them",
+    "threads.py": "hands work out, as runners does",
     "toolkit": "tells what the toolkit is",
     "trackers": "tells others how a run goes",
     "training/networks.py": "makes what the settings name",

@@ -3,8 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,17 +18,16 @@ from stemma.errors import WeightsError
 from stemma.files import open_plain, read_plain, recover_folder, replaced, swapped_folder, write_text
 from stemma.names import RESERVED
 from stemma.text import in_one_line
+from stemma.threads import each
 from stemma.weights import sparse
 from stemma.weights.facts import FORMAT, INDEX, WITHOUT_ZEROS, Index, Tensor, damaged, dump, not_there, parse, structure
 from stemma.weights.networks import Array, Layer, keras_model, set_keras_tensors, to_torch
 from stemma.weights.sketch import norm_and_sketch
 
 BIG = 256 * 1024  # bytes, from which a tensor has a file of its own
-THREADS = min(4, (os.cpu_count() or 1) + 1)  # one may wait for its turn to sketch
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 DTYPES = ("bool", *INTEGERS, "float16", "float32", "float64", "bfloat16")
 PLAIN_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,79}")  # safe as a file name everywhere, also where case is ignored
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -65,7 +63,7 @@ def write(
     with swapped_folder(folder) as partial:
         turns, files = Lock(), _by_file(planned).items()
         stored = {name: sparse.encoded(name, a) if name in pruned else {name: a} for name, a in arrays.items()}
-        digests = _merged(_each(lambda file: _save(partial / file[0], file[1], arrays, stored, turns), files))
+        digests = _merged(each(lambda file: _save(partial / file[0], file[1], arrays, stored, turns), files))
         facts = tuple(replace(tensor, **digests[tensor.stored_as]) for tensor in planned)
         format_ = WITHOUT_ZEROS if any(len(parts) > 1 for parts in stored.values()) else FORMAT
         text = dump(Index(framework, tuple(layers), facts, structure(layers, facts), config), format_)
@@ -103,7 +101,7 @@ def read(folder: str | Path, names: Iterable[str] | None = None, *, verify: bool
     """
     folder = Path(folder)
     wanted = _wanted(index(folder).tensors, names, folder)
-    arrays = _merged(_each(lambda file: _load(folder, *file, verify), _by_file(wanted).items()))
+    arrays = _merged(each(lambda file: _load(folder, *file, verify), _by_file(wanted).items()))
     return {tensor.name: arrays[tensor.stored_as] for tensor in wanted}
 
 
@@ -121,7 +119,7 @@ def verify(folder: str | Path) -> None:
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
     for stray in sorted(found - {*files, INDEX}):
         raise WeightsError(f"{folder / stray} is not in the index", run=f"dvc checkout {folder.as_posix()}")
-    _each(lambda file: _verify_file(folder, *file), files.items())
+    each(lambda file: _verify_file(folder, *file), files.items())
 
 
 def to_safetensors(folder: str | Path, file: str | Path) -> None:
@@ -340,12 +338,6 @@ def _by_file(tensors: Iterable[Tensor]) -> dict[str, list[Tensor]]:
 
 def _sha256(array: Array) -> str:
     return hashlib.sha256(array.reshape(-1).view(np.uint8).data).hexdigest()
-
-
-def _each(job: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """The job's result for each item, in order; hashing, copying and NumPy let other threads run."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(job, items))
 
 
 def _merged(parts: Iterable[Mapping[str, Result]]) -> dict[str, Result]:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sections import described
-from stemma import layout
+from stemma import layout, threads
 from stemma.errors import DataError
 from stemma.report import data as report
 from stemma.tables import encode, prepared, profile
@@ -100,6 +100,21 @@ def test_too_few_different_rows_cannot_be_kept_together(section):
     )
     with pytest.raises(DataError, match=r"has no rows when rows are split by `group` 'duplicates'"):
         prepare(data)
+
+
+def test_bytes_are_the_same_by_one_thread_and_by_several_in_small_blocks(section, monkeypatch):
+    made = []
+    for most, block in ((1, 2**18), (4, 7)):
+        monkeypatch.setattr(threads, "cores", lambda: 4)
+        monkeypatch.setattr(threads, "MOST", most)
+        monkeypatch.setattr(threads, "BLOCK", block)
+        prepare(
+            section(
+                "visits", rows=600, group="duplicates", derive={"late": "Minutes > 5", "both": "cat(Month, Browser)"}
+            )
+        )
+        made.append(contents() | told())
+    assert made[0] == made[1]
 
 
 def many() -> None:

@@ -154,6 +154,14 @@ def test_a_sketch_of_a_short_table_has_every_row_once_and_equal_rows_each():
     assert set(statistics.sketch(frame[:2])) < set(hashes)
 
 
+def test_the_second_of_equal_rows_counts_as_another_however_often_others_stand_between():
+    frame = numbers(np.random.default_rng(0).integers(0, 200, 2000))
+    hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    times = np.array([(hashes[:row] == hashes[row]).sum() for row in range(2000)], np.uint64)
+    each = np.sort(pd.util.hash_array(hashes + times * np.uint64(0x9E3779B97F4A7C15)))
+    assert statistics.sketch(frame) == [f"{value:016x}" for value in each[: statistics.SKETCH]]
+
+
 def test_a_sketch_does_not_depend_on_the_order_of_rows():
     frame = numbers(range(3000))
     assert statistics.sketch(frame) == statistics.sketch(frame.sample(frac=1, random_state=0))

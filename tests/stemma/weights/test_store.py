@@ -220,8 +220,8 @@ def test_the_bytes_do_not_depend_on_hash_seed_or_threads(tmp_path: Path) -> None
     write(tmp_path / "here")
     program = f"import sys; sys.path[:0] = {sys.path!r}\n" + (
         "import runpy, pathlib\n"
-        "from stemma.weights import store\n"
-        "store.THREADS = 1\n"
+        "from stemma import threads\n"
+        "threads.MOST = 1\n"
         f"tests = runpy.run_path({__file__!r})\n"
         f"tests['write'](pathlib.Path({str(tmp_path / 'there')!r}))\n"
     )

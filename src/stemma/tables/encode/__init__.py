@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stemma import runtime
+from stemma import runtime, threads
 from stemma.errors import DataError
 from stemma.tables import spool
 from stemma.tables.encode import categorical, dates, numeric
@@ -105,17 +105,19 @@ def _learned(
 ) -> tuple[Any, ...]:
     """Numbers, dates and texts, each in the order of the table; of values exactly as the graph will get them: what
     float32 cannot tell apart is not told apart here either."""
-    numbers, days, texts = [], [], []
-    for name, role in features:
+
+    def learn(feature: tuple[str, Role]) -> Any:
+        name, role = feature
         column = frame[name].iloc[train]
         if role == "categorical":
-            texts.append(categorical.learn(name, _levels(column), settings.rare, settings.embed))
-        elif role == "date":
-            days.append(dates.learn(name, _seconds(column), settings.indicator))
-        else:
-            learn = numeric.learn_flag if role == "boolean" else numeric.learn
-            numbers.append(learn(name, _numbers(column), settings))
-    return numbers, days, texts
+            return categorical.learn(name, _levels(column), settings.rare, settings.embed)
+        if role == "date":
+            return dates.learn(name, _seconds(column), settings.indicator)
+        return (numeric.learn_flag if role == "boolean" else numeric.learn)(name, _numbers(column), settings)
+
+    learned = threads.each(learn, features)
+    kinds = (numeric.Numeric, dates.Date, categorical.Categorical)
+    return tuple([each for each in learned if isinstance(each, kind)] for kind in kinds)
 
 
 def feeds(frame: pd.DataFrame, features: Sequence[tuple[str, str]]) -> dict[str, np.ndarray]:
