@@ -52,6 +52,7 @@ class Journal:
     done: tuple[str, ...] = ()  # the steps that are complete, in order
     tree: str | None = None  # Git's, that is to be restored: of the project's files alone; None: all of the target's
     folder: str | None = None  # of the project, from Git's top folder; None in a journal of an older stemma
+    whole: bool = False  # others' files move too
 
     @property
     def wanted(self) -> str:

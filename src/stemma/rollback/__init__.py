@@ -187,7 +187,7 @@ def _begin(version: Version, outputs: Outputs, *, commit: bool, stash: bool, who
     last = steps.stashed(root) if stashing else None
     note = Journal(
         found.revision, found.commit, found.before, commit, found._untracked, stashing, last, tree=found._tree,
-        folder=prefix(root),
+        folder=prefix(root), whole=whole,
     )  # fmt: skip
     if not stashing:
         with locks.git_index(root, folder):
@@ -231,7 +231,7 @@ def _finish(outputs: Outputs, note: Journal, old: Kept, new: Kept, certain: set[
     note = journal.write(root, replace(note, done=(*note.done, "verified")))
     if note.commit:
         note = steps.commit(root, note)
-    others = () if note.tree else extent.others(root, note.target)
+    others = () if note.tree and not note.whole else extent.others(root, note.target)
     return Rollback(note.revision, note.target, note.before, note.made, (), verified, note.stash, others=others)
 
 

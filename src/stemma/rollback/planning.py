@@ -129,8 +129,6 @@ class Look:
     @cached_property
     def wanted(self) -> str:
         """The commit, or the tree, that Git's files are to be as."""
-        if self.whole:
-            return self.target
         # `dvc exp save` puts into Git plots that DVC keeps, where the next run refuses them, and a file of its own
         dvcs, held = {*self.new.roots, DVCS_OWN}, tree(self.top, self.target).items()
         files = [path for path, (mode, *_) in held if mode != LINK and self.extent.holds(path)]  # a link is refused

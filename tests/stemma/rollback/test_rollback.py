@@ -102,6 +102,9 @@ def test_what_dvc_exp_save_puts_into_git_is_kept_by_dvc_alone(world: World, stat
         assert is_at(world, states, name)
         assert world.git("ls-files", "models", ".dvc/tmp") == "", "the next `dvc repro` would refuse them"
         assert world.git("status", "--porcelain") == ""
+    rollback.roll_back(world.folder, "saved", whole=True, commit=True)
+    assert is_at(world, states, V2) and world.git("ls-files", "models") == ""
+    rollback.roll_back(world.folder, V1, commit=True)
     rollback.roll_back(world.folder, "saved")
     assert is_at(world, states, V2) and world.git("ls-files", "models") == ""
 
