@@ -32,11 +32,13 @@ class Demand:
 
     def __str__(self) -> str:
         figure = "not defined" if self.figure is None else text.figure(self.figure)
-        needed = "not defined" if self.needed is None else text.in_digits(self.needed)
         if self.baseline:
+            needed = "not defined" if self.needed is None else text.figure(self.needed)
             return f"{self.metric} {figure} on the test rows is not better than {self.baseline} ({needed})"
+        if figure == text.figure(self.needed):  # they differ in a later digit
+            figure = f"{self.figure:.12g}"
         asked = "allows at most" if self.better == "lower" else "asks for at least"
-        return f"{self.metric} {figure} on the test rows, evaluate.minimum {asked} {needed}"
+        return f"{self.metric} {figure} on the test rows, evaluate.minimum {asked} {self.needed:.12g}"
 
 
 def demands(

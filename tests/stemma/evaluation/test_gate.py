@@ -46,7 +46,7 @@ def test_a_failed_demand_names_the_figure_and_what_was_needed() -> None:
     assert lines == [
         "roc_auc 0.9000 on the test rows, evaluate.minimum asks for at least 0.95",
         "log_loss 0.2500 on the test rows, evaluate.minimum allows at most 0.2",
-        "roc_auc 0.9000 on the test rows is not better than logistic (0.89)",
+        "roc_auc 0.9000 on the test rows is not better than logistic (0.8900)",
     ]
 
 
@@ -56,3 +56,12 @@ def test_gaps_and_falls_are_at_most_what_is_asked_and_named_in_one_line() -> Non
     gap, fall, unknown = gate.demands(minimum, TASKS["binary"], figures, {})
     assert (gap.passed, fall.passed, unknown.passed) == (False, True, False)
     assert str(gap) == "gap.true_positive_rate.Region 0.2500 on the test rows, evaluate.minimum allows at most 0.1"
+
+
+def test_a_figure_that_fails_by_a_later_digit_shows_it() -> None:
+    (demand,) = gate.demands({"roc_auc": 1}, TASKS["binary"], {"roc_auc": 0.99995}, {})
+    assert (
+        not demand.passed and str(demand).startswith("roc_auc 0.99995 on the test rows") and "1.0000" not in str(demand)
+    )
+    (demand,) = gate.demands({"roc_auc": 0.99995}, TASKS["binary"], {"roc_auc": 0.9}, {})
+    assert str(demand).endswith("asks for at least 0.99995")
