@@ -111,7 +111,9 @@ class Remote:
         here, there = self._here(), self._there()
         clash = sorted(name for name in here.keys() & there.keys() if here[name] != there[name])
         if clash:
-            what = f"{clash[0]} is another event here than on {self.name}: yours was never pushed, or that one was moved"
+            what = (
+                f"{clash[0]} is another event here than on {self.name}: yours was never pushed, or that one was moved"
+            )
             raise VersionError(what, run=f"git tag -d '{clash[0]}'")
         if there.keys() - here.keys():
             specs = [f"{pattern}:{pattern}" for pattern in self.patterns]

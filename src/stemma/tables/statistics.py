@@ -155,7 +155,8 @@ def sketch(frame: pd.DataFrame) -> list[str]:
             threads.blocks(len(frame)),
         )
     )
-    occurrence, repeated = np.zeros(len(hashes), np.uint64), pd.Series(hashes).duplicated(keep=False).to_numpy()
+    ordered, occurrence = np.sort(hashes), np.zeros(len(hashes), np.uint64)  # 0 where a row is the only one
+    repeated = pd.Series(hashes).isin(ordered[1:][ordered[1:] == ordered[:-1]]).to_numpy()
     occurrence[repeated] = pd.Series(hashes[repeated]).groupby(hashes[repeated]).cumcount()
     distinct = pd.util.hash_array(hashes + occurrence * np.uint64(0x9E3779B97F4A7C15))
     smallest = np.sort(np.partition(distinct, SKETCH)[:SKETCH] if len(distinct) > SKETCH else distinct)
