@@ -166,7 +166,7 @@ class App:
         """All of it; Refused where it is too long, or packed, or there are too many."""
         most = int(self._settings.limits.body * MEGABYTE)
         for name, value in headers:
-            if name == b"content-encoding" and value != b"identity":
+            if name == b"content-encoding" and value.lower() != b"identity":
                 raise Refused(415, "a body is not unpacked here: send it without Content-Encoding")
             if name == b"content-length" and int(value) > most:
                 raise Refused(413, f"the body has {int(value)} bytes, and {most} are taken", CLOSING)

@@ -6,6 +6,8 @@ from typing import Any
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from stemma.serve.app import CLOSING, SAFE
+from stemma.serve.routes import JSON
 from stemma.serve.tls import CLIENT, client_name
 
 HEAD = 65_536  # bytes, beyond which no head goes on
@@ -108,5 +110,5 @@ class Wire(HttpToolsProtocol):
 
 def _told(status: int, what: str) -> bytes:
     body = orjson.dumps({"error": what})
-    head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-    return STATUS_LINE[status] + head + body
+    named = ((b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body)), *SAFE, *CLOSING)
+    return STATUS_LINE[status] + b"".join(b"%s: %s\r\n" % each for each in named) + b"\r\n" + body

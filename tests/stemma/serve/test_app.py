@@ -113,7 +113,7 @@ def test_more_columns_than_are_taken_are_refused_in_every_protocol(models: Model
 
 def test_a_packed_body_is_not_unpacked(app: App) -> None:
     assert ask(app, "POST", "/predict", ROW, content_encoding="gzip").status == 415
-    assert ask(app, "POST", "/predict", ROW, content_encoding="identity").status == 200
+    assert ask(app, "POST", "/predict", ROW, content_encoding="Identity").status == 200
 
 
 def test_more_calls_than_are_taken_at_once_are_turned_away(models: Models) -> None:

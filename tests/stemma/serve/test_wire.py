@@ -102,6 +102,9 @@ def test_what_is_no_http_or_too_long_is_told_in_json(server: Server) -> None:
     for sent, status in ((b"no HTTP\r\n\r\n", 400), (many, 431), (long, 431), *cut):
         ((code, body),) = told(server, sent)
         assert (code, list(json.loads(body))) == (status, ["error"])
+    with linked(server) as link:
+        link.sendall(b"no HTTP\r\n\r\n")
+        assert b"\r\nx-content-type-options: nosniff\r\ncache-control: no-store\r\n" in link.recv(65536)
 
 
 def test_what_was_asked_before_is_answered_before_the_line_is_cut(server: Server) -> None:
