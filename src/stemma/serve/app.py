@@ -84,7 +84,8 @@ class App:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
         if call is not None:
             self._observe(call, answer, seconds)
-            self._shadows.copy(scope)
+            if call.models.copied:
+                self._shadows.copy(scope)
 
     def close(self) -> None:
         self._shadows.close()
@@ -121,13 +122,14 @@ class App:
 
     def _admitted(self, asked: str | None, scope: Scope, headers: Iterable[Header]) -> str | None:
         """The name of a caller's token, where it has one; Refused where it may not do this, or not as often."""
+        if self._rates is None or asked is None:
+            return self._access.check(asked, headers)
         caller = (scope.get("client") or ("",))[0]  # by which who is refused counts
         try:
             who = self._access.check(asked, headers)
             caller = caller if who is None else f"token {who}"
         finally:
-            if self._rates is not None and asked is not None:
-                self._rates.take(caller)
+            self._rates.take(caller)
         return who
 
     def _copied(self, scope: Scope, call: Call) -> None:

@@ -147,6 +147,11 @@ class Models:
 
     by_name: Mapping[str, Model] = field(default_factory=dict)
 
+    @cached_property
+    def copied(self) -> bool:
+        """Whether a version gets copies of calls."""
+        return any(each.shadows for each in self.by_name.values())
+
     @property
     def ready(self) -> bool:
         """Whether each model that shall serve has a version that does, and there is one."""

@@ -34,6 +34,8 @@ class Reread(Generic[T]):
 
     def renewed(self) -> bool:
         """Whether other files are there since it was asked last, and can be used."""
+        if not self._files:
+            return False
         if (seen := self._states()) == self._seen and time.monotonic() < self._again:
             return False
         self._seen, self._again = seen, math.inf
