@@ -59,17 +59,17 @@ class App:
         # Paths hold names of models, which callers may invent: only those that were found are kept.
         self._found = lru_cache(1024)(lambda method, path: found(table, method, path))
         self._shadows = Shadows(self._copied, metrics.count_dropped)
-        self._log, self._busy, self._held = log.Requests(), 0, 0
+        self._log, self._held = log.Requests(), 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         started, scope["id"] = time.perf_counter(), _id(scope["headers"])
-        self._busy += 1
+        self._metrics.opens(1)
         try:
             answer = await self.answer(scope, receive)
         finally:
-            self._busy -= 1
+            self._metrics.opens(-1)
             self._held -= scope.get(HELD, 0)
         seconds = time.perf_counter() - started
         call = scope.get("call")
@@ -101,7 +101,7 @@ class App:
         """Of any request; what goes wrong is told in JSON."""
         limits, path = self._settings.limits, scope["path"].removeprefix(self._settings.root_path)
         try:
-            if self._busy > limits.concurrency:
+            if self._metrics.open > limits.concurrency:
                 raise Refused(503, "too many calls at once", LATER)
             route, named = self._found(scope["method"], path)
             scope["route"] = route.path

@@ -42,6 +42,12 @@ class Batcher:
     def __init__(self, bundle: Bundle, shape: Shape) -> None:
         self._bundle, self.shape, self._first = bundle, shape, bundle.signature.inputs[0].name
         self._waiting: list[tuple[Columns, asyncio.Future[Output]]] = []
+        self._sizes: list[int] = []
+
+    def taken_down(self) -> list[int]:
+        """How many rows ran together, of each run since it was asked last."""
+        sizes, self._sizes = self._sizes, []
+        return sizes
 
     def takes(self, columns: Columns) -> bool:
         """Whether a call may join others: it is small, and has every column, of one length."""
@@ -62,8 +68,9 @@ class Batcher:
 
     def _run(self) -> None:
         """As many as fit; then, behind what else is ready, the others."""
-        rows = accumulate(len(columns[self._first]) for columns, _ in self._waiting)
+        rows = [*accumulate(len(columns[self._first]) for columns, _ in self._waiting)]
         count = sum(each <= self.shape.most for each in rows)
+        self._sizes.append(rows[count - 1])
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._run)

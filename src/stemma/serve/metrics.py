@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from stemma.serve.batch import SIZES, Batcher
 from stemma.serve.log import TOGETHER
 from stemma.serve.models import Models, Version
 from stemma.serve.routes import Answer, Call, Ran
+from stemma.text import in_one_line
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder where prometheus-client keeps the figures of several processes
 DRIFT = "drift.prom"  # in the folder of the request log: what drifted, as whoever reads it found
@@ -26,7 +28,7 @@ Counted = tuple[str | None, Answer, float, Ran | None]
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)  # seconds
 
 
-class Seconds(Histogram):
+class Many(Histogram):
     """Several at once, for the price of a few."""
 
     def observe_all(self, amounts: Sequence[float]) -> None:
@@ -47,12 +49,16 @@ class Metrics:
         self._registry = CollectorRegistry()
         named: dict[str, Any] = {"registry": self._registry}
         requests = Counter("stemma_requests", "Requests by route and status.", ("route", "status"), **named)
-        seconds = Seconds("stemma_request_seconds", "Seconds to an answer.", ("route",), buckets=BUCKETS, **named)
+        seconds = Many("stemma_request_seconds", "Seconds to an answer.", ("route",), buckets=BUCKETS, **named)
+        told = "Requests that wait for their answer."
+        opened = Gauge("stemma_requests_in_progress", told, multiprocess_mode="livesum", **named)
         rows = Counter("stemma_rows", "Rows that were predicted.", ("model", "version"), **named)
         version = ("model", "version", "arm")
-        took = Seconds(
+        took = Many(
             "stemma_version_seconds", "Seconds to an answer, by who gave it.", version, buckets=BUCKETS, **named
         )
+        told = "Rows of small calls that ran together."
+        batches = Many("stemma_batch_rows", told, version[:2], buckets=(1, 2, 4, *SIZES), **named)
         told = "Requests that a version failed to answer; what callers did wrong is not its fault."
         errors = Counter("stemma_version_errors", told, (*version, "status"), **named)
         log = Counter("stemma_log_rows", "Rows for the request log: written, dropped, failed.", ("state",), **named)
@@ -65,15 +71,19 @@ class Metrics:
         self._requests, self._seconds = lru_cache(1024)(requests.labels), lru_cache(256)(seconds.labels)
         self._rows, self._errors = lru_cache(1024)(rows.labels), lru_cache(1024)(errors.labels)
         self._took, self._observed = lru_cache(1024)(took.labels), {"log": log.labels, "feedback": came.labels}
-        self._dropped = lru_cache(256)(dropped.labels)
+        self._dropped, self._batches = lru_cache(256)(dropped.labels), lru_cache(256)(batches.labels)
         self._waiting: deque[Counted] = deque()  # those of shadows come from another thread
-        self._is_due = False
+        self._is_due, self.open, self._opened = False, 0, opened
 
-    def count(self, route: str, answer: Answer, seconds: float, ran: Ran | None) -> None:
-        """A request, and what a version was asked by it; counted soon, or when somebody asks."""
+    def opens(self, change: int) -> None:
+        """So many requests more wait for their answer; counted soon, or when somebody asks."""
+        self.open += change
         if not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_later(TOGETHER, self._count)
+
+    def count(self, route: str, answer: Answer, seconds: float, ran: Ran | None) -> None:
+        """A request that waits no more, and what a version was asked by it."""
         self._waiting.append((route, answer, seconds, ran))
 
     def count_copy(self, answer: Answer, seconds: float, ran: Ran) -> None:
@@ -82,7 +92,9 @@ class Metrics:
 
     def _count(self) -> None:
         self._is_due = False
+        self._opened.set(self.open)
         requests, rows, errors = Counts[Labels](), Counts[Labels](), Counts[Labels]()
+        batchers = dict[Batcher | None, Labels]()
         seconds, took = defaultdict[Labels, list[float]](list), defaultdict[Labels, list[float]](list)
         for route, answer, spent, ran in [self._waiting.popleft() for _ in range(len(self._waiting))]:
             if route is not None:
@@ -92,13 +104,18 @@ class Metrics:
                     rows[answer.version.model, answer.version.number] += answer.rows
             if ran is not None and ran.version is not None:
                 took[of := (ran.version.model, ran.version.number, ran.arm)].append(spent)
-                errors[(*of, answer.status)] += answer.fault
-        for counter, counts in ((self._requests, requests), (self._rows, rows), (self._errors, +errors)):
+                batchers[ran.version.batcher] = of[:2]
+                if answer.fault:
+                    errors[*of, answer.status] += 1
+        for counter, counts in ((self._requests, requests), (self._rows, rows), (self._errors, errors)):
             for labels, count in counts.items():
                 counter(*labels).inc(count)
         for histogram, several in ((self._seconds, seconds), (self._took, took)):
             for labels, amounts in several.items():
                 histogram(*labels).observe_all(amounts)
+        for batcher, labels in batchers.items():
+            if batcher is not None and (sizes := batcher.taken_down()):
+                self._batches(*labels).observe_all(sizes)
 
     def count_observed(self, what: str, state: str, rows: int) -> None:
         self._observed[what](state).inc(rows)
@@ -130,7 +147,8 @@ class _Now:
     def collect(self) -> Iterator[Metric]:
         labels = ("model", "version")
         serving = GaugeMetricFamily("stemma_version", "1 for each version that serves.", labels=labels)
-        refused = GaugeMetricFamily("stemma_version_refused", "1 for each that is there and does not.", labels=labels)
+        told = "1 for each that is there and does not, and why."
+        refused = GaugeMetricFamily("stemma_version_refused", told, labels=(*labels, "why"))
         switches = CounterMetricFamily("stemma_switches", "Changes of the versions that serve.", labels=labels[:1])
         split = GaugeMetricFamily("stemma_split_share", "Of the calls that name no version.", labels=labels)
         shadow = GaugeMetricFamily(
@@ -140,8 +158,8 @@ class _Now:
             switches.add_metric([model.name], model.switches)
             for number in model.versions:
                 serving.add_metric([model.name, str(number)], 1)
-            for number in model.faults:
-                refused.add_metric([model.name, str(number)], 1)
+            for number, why in model.faults.items():
+                refused.add_metric([model.name, str(number), in_one_line(why)], 1)
             for family, shares in ((split, model.split.served if model.split else {}), (shadow, model.shadows)):
                 for number, share in shares.items():
                     family.add_metric([model.name, str(number)], share)

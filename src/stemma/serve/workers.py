@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import cast
 
+from prometheus_client import multiprocess
+
 from stemma.errors import StemmaError
 from stemma.files import scratch
 from stemma.serve import log
@@ -126,6 +128,8 @@ class Crew:
                 worker.stop()
             await worker.ended
             self.members.remove(worker)
+            # What waited there waits no more.
+            multiprocess.mark_process_dead(worker.pid, self._environment[SHARED])  # type: ignore[no-untyped-call]
             if not self.stopping.is_set():
                 log.note("worker ended", pid=worker.pid)
                 await asyncio.sleep(PAUSE)

@@ -3,17 +3,20 @@
 import asyncio
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving import ask
+from serving import ask, asked
 from stemma.errors import GraphError
 from stemma.serve.app import App, _told
+from stemma.serve.batch import Batcher, Shape
+from stemma.serve.load import load
 from stemma.serve.log import TOGETHER
 from stemma.serve.metrics import Metrics
-from stemma.serve.models import Models
+from stemma.serve.models import Model, Models, Version
 from stemma.serve.process import app_of
 from stemma.serve.routes import Answer, Ran
 from stemma.serve.settings import ServeSettings
@@ -44,11 +47,41 @@ def test_requests_rows_versions_and_memory_are_counted(models: Models) -> None:
     assert [told["stemma_log_rows_total", state] for state in ("written", "dropped", "failed")] == [0, 0, 0]
 
 
+def test_requests_that_wait_and_rows_that_ran_together_are_counted(bundles: dict[str, Path]) -> None:
+    bundle = load(bundles["binary"])
+    version = Version("shop", 3, bundle, Batcher(bundle, Shape(64, 1)))
+    app = app_of(ServeSettings.of(), lambda: Models({"shop": Model("shop", {3: version})}))
+
+    async def several() -> bytes:
+        goes_on = asyncio.Event()
+        slow = asyncio.create_task(asked(app, "POST", "/predict", parts=[b"{", goes_on.wait, b"}"]))
+        await asyncio.gather(*(asked(app, "POST", "/predict", ROW) for _ in range(3)))
+        await asked(app, "POST", "/predict", [ROW] * 8)
+        text = (await asked(app, "GET", "/metrics")).body
+        goes_on.set()
+        await slow
+        return text
+
+    text = asyncio.run(several()).decode()
+    assert "stemma_requests_in_progress 2.0" in text, "the slow one, and who asks"
+    assert "stemma_requests_in_progress 1.0" in ask(app, "GET", "/metrics").body.decode()
+    for rows, runs in ((2, 0), (4, 1), (8, 2)):
+        assert f'stemma_batch_rows_bucket{{le="{rows}.0",model="shop",version="3"}} {runs}.0' in text
+    assert 'stemma_batch_rows_sum{model="shop",version="3"} 11.0' in text
+
+
+def test_a_version_that_is_refused_says_why_in_the_figures(models: Models) -> None:
+    refused = Models({"shop": Model("shop", models.by_name["binary"].versions, faults={4: 'it is\n"damaged"'})})
+    told = figures(app_of(ServeSettings.of(), lambda: refused))
+    assert told["stemma_version_refused", "shop", "4", 'it is "damaged"'] == 1
+
+
 def test_what_a_shadow_was_asked_is_counted_with_the_next_request_and_nothing_waits_for_ever(models: Models) -> None:
     counts, version = Metrics(), models.find({})
     answer, ran = Answer(version=version, rows=2), Ran(version=version, arm="shadow")
 
     async def one_turn() -> None:
+        counts.opens(0)
         counts.count("/predict", answer, 0.2, None)
         while counts._waiting:
             await asyncio.sleep(TOGETHER)

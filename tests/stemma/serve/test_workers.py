@@ -1,6 +1,7 @@
 """`stemma serve --workers 2`: one answer, whoever gives it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -200,8 +201,31 @@ def test_the_figures_are_those_of_all_workers_whichever_is_asked(damaged: Server
     until(lambda: counted(server, 20))
     text = server.ask("GET", "/metrics").body.decode()
     assert 'stemma_version{model="shop",version="2"} 1.0' in text
-    until(lambda: 'stemma_version_refused{model="shop",version="9"} 1.0' in server.ask("GET", "/metrics").body.decode())
+    refused = 'stemma_version_refused{model="shop",version="9",why="'
+    until(lambda: refused in server.ask("GET", "/metrics").body.decode())
     assert 'stemma_switches_total{model="shop"} 2.0' in text
+
+
+def test_what_waited_at_a_worker_that_is_killed_waits_no_more(server: Server) -> None:
+    before, (host, port) = workers(server), server.address.removeprefix("http://").split(":")
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            link = stack.enter_context(socket.create_connection((host, int(port)), HANGS))
+            link.sendall(b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{")
+        until(lambda: waiting(server) == 8 + 1)  # who asks for it waits, too
+        for each in before:
+            each.kill()
+        until(lambda: len({*workers(server)} - {*before}) == 2)
+        until(lambda: waiting(server) == 1)
+
+
+def waiting(server: Server) -> float:
+    with contextlib.suppress(OSError, HTTPException):  # it was with one that is killed
+        text = server.ask("GET", "/metrics").body.decode()
+        return sum(
+            float(line.split()[-1]) for line in text.splitlines() if line.startswith("stemma_requests_in_progress ")
+        )
+    return -1
 
 
 def counted(server: Server, more: int) -> bool:
