@@ -2,13 +2,16 @@
 
 The packages are in no environment of ours, for they pin old versions of what is: `pip install --no-deps --target FOLDER
 tritonclient==2.73.0 tensorflow-serving-api==2.21.0 python-rapidjson geventhttpclient gevent greenlet zope.event
-zope.interface brotli`, and FOLDER on PYTHONPATH, lets these tests run.
+zope.interface brotli`, and FOLDER on PYTHONPATH, lets these tests run. The client of Triton asks Triton itself the same
+where TRITON_PYTHON is the Python of an environment that has `nvidia-pytriton==0.7.0 onnxruntime==1.31.1 "numpy<2"`.
 """
 
 import json
+import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,40 @@ import numpy as np
 import pytest
 
 from bundles import ROWS
+from ports import held
 from serving import Server, served
 from stemma.bundle import open_bundle
-from timing import HANGS
+from timing import HANGS, until
 
 pytestmark = pytest.mark.slow
+TRITON = """
+import sys
+import numpy as np
+import onnxruntime
+from pytriton.decorators import batch
+from pytriton.model_config import ModelConfig, Tensor
+from pytriton.triton import Triton, TritonConfig
+
+graph, http, grpc = sys.argv[1:]
+session = onnxruntime.InferenceSession(graph)
+
+@batch
+def infer(Month, PageValues, Weekend):
+    months = np.array([[each.decode() for each in row] for row in Month], object)
+    given = {"Month": months, "PageValues": PageValues, "Weekend": Weekend.astype(np.float32)}
+    (found,) = session.run(None, given)
+    return {"probabilities": found, "label": np.where(found[:, 1:] >= 0.5, b"TRUE", b"FALSE").astype(object)}
+
+def tensor(name, dtype, width=1):
+    return Tensor(name=name, dtype=dtype, shape=(width,))
+
+inputs = [tensor("Month", np.bytes_), tensor("PageValues", np.float32), tensor("Weekend", np.bool_)]
+outputs = [tensor("probabilities", np.float32, 2), tensor("label", np.bytes_)]
+places = {"http_address": "127.0.0.1", "http_port": int(http), "grpc_address": "127.0.0.1", "grpc_port": int(grpc)}
+with Triton(config=TritonConfig(**places, allow_metrics=False)) as triton:
+    triton.bind("binary", infer, inputs, outputs, config=ModelConfig(max_batch_size=64))
+    triton.serve()
+"""
 NUMBERS = [0.5, 3, np.nan, -10]
 FLAGS = [True, False, True, True]
 
@@ -37,10 +69,42 @@ def expected(bundles: dict[str, Path], name: str) -> bytes:
     return open_bundle(bundles[name]).predict(columns).tobytes()
 
 
+@pytest.fixture(scope="module", params=["here", "triton"])
+def places(request: pytest.FixtureRequest, bundles: dict[str, Path], tmp_path_factory: Any) -> Iterator[dict[str, str]]:
+    """Where the same network is asked, of this server and of Triton."""
+    if request.param == "here":
+        running: Server = request.getfixturevalue("server")
+        yield {"http": running.address.removeprefix("http://"), "grpc": running.grpc, "lacks a column": "422"}
+        return
+    if (python := os.environ.get("TRITON_PYTHON")) is None:
+        pytest.skip("no TRITON_PYTHON is told")
+    folder = tmp_path_factory.mktemp("triton")
+    (folder / "model.onnx").write_bytes(open_bundle(bundles["binary"]).files["model.onnx"])
+    with held() as http, held() as grpc, (folder / "log").open("w") as log:
+        command, known = [python, "-c", TRITON, folder / "model.onnx", str(http), str(grpc)], {"HOME": str(folder)}
+        with subprocess.Popen(
+            command, stderr=log, stdout=log, env=os.environ | known, start_new_session=True
+        ) as process:
+            try:
+                yield {"http": f"127.0.0.1:{http}", "grpc": f"127.0.0.1:{grpc}", "lacks a column": "400"}
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("kind", ["http", "grpc"])
-def test_a_client_of_triton_is_answered(server: Server, bundles: dict[str, Path], kind: str) -> None:
+def test_a_client_of_triton_is_answered_as_by_triton(
+    places: Mapping[str, str], bundles: dict[str, Path], kind: str
+) -> None:
     module = pytest.importorskip(f"tritonclient.{kind}", reason="tritonclient is not installed")
-    client = module.InferenceServerClient(server.grpc if kind == "grpc" else server.address.removeprefix("http://"))
+    client = module.InferenceServerClient(places[kind])
+
+    def is_ready() -> bool:
+        try:
+            return bool(client.is_server_ready() and client.is_model_ready("binary"))
+        except (OSError, module.InferenceServerException):
+            return False
+
+    until(is_ready)
 
     def tensor(name: str, datatype: str, values: np.ndarray) -> Any:
         made = module.InferInput(name, [len(values), 1], datatype)
@@ -61,7 +125,7 @@ def test_a_client_of_triton_is_answered(server: Server, bundles: dict[str, Path]
     assert reply.as_numpy("label").shape == (4, 1)
     alone = client.infer("binary", inputs, outputs=[module.InferRequestedOutput("label")])
     assert alone.as_numpy("probabilities") is None and alone.as_numpy("label").tolist()[0] == [b"TRUE"]
-    codes = {"http": ("404", "422"), "grpc": ("StatusCode.NOT_FOUND", "StatusCode.INVALID_ARGUMENT")}
+    codes = {"http": ("404", places["lacks a column"]), "grpc": ("StatusCode.NOT_FOUND", "StatusCode.INVALID_ARGUMENT")}
     for name, code in zip(("nobody", "binary"), codes[kind], strict=True):
         with pytest.raises(module.InferenceServerException) as caught:
             client.infer(name, inputs[:2])
