@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -12,6 +13,7 @@ import pytest
 
 from serving import ask
 from stemma.errors import SettingsError
+from stemma.serve import access, audit, log
 from stemma.serve.access import VARIABLE, Access, add
 from stemma.serve.models import Models, Refused
 from stemma.serve.process import app_of
@@ -80,6 +82,37 @@ def test_an_expired_token_is_refused(file: Path) -> None:
     access = Access(str(file))
     assert refusal(access, "predict", bearer(old))[:2] == (401, "the token has expired")
     assert access.check("predict", bearer(new)) == "shop"
+
+
+def test_a_clock_that_jumps_changes_nothing_but_which_tokens_have_expired(
+    file: Path, models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jumps = timedelta()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, zone: tzinfo | None = None) -> datetime:
+            return datetime.now(zone) + jumps
+
+    for module in (access, audit, log):
+        monkeypatch.setattr(module, "datetime", Clock)
+    monkeypatch.setattr(time, "time", lambda: datetime.now().timestamp() + jumps.total_seconds())
+    scopes, found = ("predict", "admin"), dict[int, list[int]]()
+    tokens = [add(file, "shop", scopes, PAST + timedelta(days=30)), add(file, "boss", scopes)]
+    settings = ServeSettings.of(tokens=str(file), admin=True, audit=str(tmp_path / "audit"), limits={"rate": 100.0})
+
+    async def done(*order: str) -> None:
+        return None
+
+    app = app_of(settings, lambda: models, done)
+    row = {"Month": "May", "PageValues": 1, "Weekend": True}
+    for years in (0, 10, -30):
+        jumps = timedelta(days=365 * years)
+        bearers = [{"authorization": f"Bearer {each}"} for each in tokens]
+        found[years] = [ask(app, "POST", "/predict", row, **each).status for each in bearers]
+        assert ask(app, "POST", "/admin/models/binary/load", **bearers[1]).status == 200
+    assert found == {0: [200, 200], 10: [401, 200], -30: [200, 200]}
+    assert audit.check(tmp_path / "audit").lines == 3
 
 
 def test_tokens_are_rotated_while_the_server_runs(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
