@@ -7,8 +7,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from stemma.serve.app import App
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.settings import ServeSettings
-from timing import HANGS
+from timing import until
 
 from .conftest import with_sample
 
@@ -82,18 +84,86 @@ def test_a_form_knows_inputs_classes_threshold_and_a_row(app: App) -> None:
     assert ask(app, "GET", "/predict/multiclass/versions/1").json["threshold"] is None
 
 
+KEYS = {"Tab": (9, ""), "Enter": (13, "\r")}  # code, text
+
+
+class Browser:
+    """A page in headless Chromium, by its DevTools protocol over pipes."""
+
+    def __init__(self, url: str, home: Path) -> None:
+        (told, self._tell), (self._hear, heard) = os.pipe(), os.pipe()
+        words = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={home}"]
+        placed = f"import os, sys; os.dup2({told}, 3); os.dup2({heard}, 4); os.execv(sys.argv[1], sys.argv[1:])"
+        command = [sys.executable, "-c", placed, str(CHROMIUM), *words]
+        known = {"pass_fds": (told, heard), "env": os.environ | {"HOME": str(home)}, "stderr": subprocess.DEVNULL}
+        self.process, self._number, self._session, self._seen = subprocess.Popen(command, **known), 0, {}, b""
+        for each in (told, heard):
+            os.close(each)
+        target = self._ask("Target.createTarget", url=url)["targetId"]
+        self._session = {"sessionId": self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]}
+
+    def __enter__(self) -> "Browser":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._tell)
+        os.close(self._hear)
+
+    def _ask(self, method: str, **told: Any) -> Any:
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": told, **self._session}
+        os.write(self._tell, json.dumps(message).encode() + b"\0")
+        while True:
+            line, end, self._seen = self._seen.partition(b"\0")
+            if not end:
+                part = os.read(self._hear, 2**20)
+                assert part, "Chromium ended"
+                self._seen = line + part
+            elif (reply := json.loads(line)).get("id") == self._number:
+                return reply["result"]
+
+    def says(self, expression: str) -> Any:
+        return self._ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def press(self, key: str, modifiers: int = 0) -> None:
+        code, text = KEYS[key]
+        for kind in ("keyDown", "keyUp"):
+            more = {"text": text} if text and kind == "keyDown" else {}
+            pressed = {"key": key, "code": key, "windowsVirtualKeyCode": code, "modifiers": modifiers}
+            self._ask("Input.dispatchKeyEvent", type=kind, **pressed, **more)
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 @pytest.mark.slow
-def test_in_a_browser_the_form_is_drawn_and_a_strangers_text_is_text(tmp_path: Path) -> None:
+def test_in_a_browser_a_row_is_predicted_by_the_keyboard_and_a_strangers_text_is_text(tmp_path: Path) -> None:
     hostile = {**MULTICLASS, "target": HOSTILE, "classes": ["a", HOSTILE, "c"]}
     bundle.build(tmp_path / "model.zip", with_sample(hostile, width=3))
-    words = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"]
-    with served(f"shop={tmp_path / 'model.zip'}") as server:
-        command = [str(CHROMIUM), *words, f"--user-data-dir={tmp_path / 'profile'}", f"{server.address}/"]
-        environment = os.environ | {"HOME": str(tmp_path)}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS, env=environment)
-    found = Elements(done.stdout).found
-    assert [facts["id"] for tag, facts in found if tag == "input"] == ["input-0", "input-1", "input-2", "token"]
-    assert "<title>shop</title>" in done.stdout
-    assert [tag for tag, _ in found if tag == "img"] == []
-    assert "A row, to predict &lt;img src=x" in done.stdout
+    shop = (f"shop={tmp_path / 'model.zip'}",)
+    with served(*shop) as server, Browser(f"{server.address}/", tmp_path / "profile") as page:
+        until(lambda: page.says("document.querySelectorAll('#fields input').length") == 3)
+        assert page.says("[...document.querySelectorAll('input')].map(each => each.id)") == [
+            "input-0", "input-1", "input-2", "token",
+        ]  # fmt: skip
+        assert page.says("document.title") == "shop"
+        assert page.says("at('row').textContent") == f"A row, to predict {HOSTILE}"
+        order = []
+        while "sample" not in order:
+            page.press("Tab")
+            order.append(page.says("document.activeElement.id || document.activeElement.textContent"))
+        assert order == ["choice", "input-0", "input-1", "input-2", "Predict", "sample"]
+        page.press("Enter")
+        assert page.says("at('input-0').value") == ROWS["Month"][0]
+        page.press("Tab", modifiers=8)  # Shift
+        page.press("Enter")
+        until(lambda: page.says("document.querySelector('#answer strong') !== null"))
+        answer = page.says("at('answer').innerText")
+        assert HOSTILE in answer and "shop, version 1, " in answer and " ms there and back" in answer
+        assert page.says("at('versions').innerText.split('\\t')") == ["shop", "1", "in service"]
+        page.says("at('input-1').value = 'many'")
+        page.press("Enter")
+        until(lambda: page.says("document.activeElement.id") == "input-1")
+        assert "'many' is not a finite number" in page.says("at('answer').innerText")
+        assert page.says("document.activeElement.getAttribute('aria-invalid')") == "true"
+        assert page.says("document.images.length") == 0 and page.says("document.title") == "shop"
