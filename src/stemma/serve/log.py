@@ -3,17 +3,20 @@
 import asyncio
 import os
 import select
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from stemma.serve.routes import Answer
+from stemma.serve.routes import Answer, Header
 
 STDERR = 2
 ATONCE = 4096  # bytes that a pipe which takes some takes whole
 TOGETHER = 0.01  # seconds of requests that are written, and counted, at once: most of what that costs is each time's
+# moment, method, path, id, headers, answer, seconds
+Told = tuple[float, str, str, str, Sequence[Header], Answer, float]
 
 
 def note(event: str, **facts: Any) -> None:
@@ -25,21 +28,29 @@ class Requests:
     """Requests and their answers, those of TOGETHER at once."""
 
     def __init__(self) -> None:
-        self._lines: list[bytes] = []
+        self._told: list[Told] = []
 
     def tell(self, scope: Mapping[str, Any], answer: Answer, seconds: float) -> None:
-        if not self._lines:
+        if not self._told:
             asyncio.get_running_loop().call_later(TOGETHER, self.write)
-        told = {"time": datetime.now(UTC), "event": "request", **names(scope), "status": answer.status}
-        told["seconds"] = round(seconds, 6)
-        if (version := answer.version) is not None:
-            told["model"], told["version"], told["rows"] = version.model, str(version.number), answer.rows
-        self._lines.append(_line(told))
+        # Not the scope, which holds the body.
+        named = scope["method"], scope["path"], scope["id"], scope["headers"]
+        self._told.append((time.time(), *named, answer, seconds))
 
     def write(self) -> None:
         """What was told."""
-        lines, self._lines = self._lines, []
-        _write(lines)
+        told, self._told = self._told, []
+        _write([_request(*each) for each in told])
+
+
+def _request(
+    moment: float, method: str, path: str, id: str, headers: Sequence[Header], answer: Answer, seconds: float
+) -> bytes:
+    told = _names(method, path, id, headers, {"time": datetime.fromtimestamp(moment, UTC), "event": "request"})
+    told["status"], told["seconds"] = answer.status, int(seconds * 1e6) / 1e6  # `round` to places is slow
+    if (version := answer.version) is not None:
+        told["model"], told["version"], told["rows"] = version.model, str(version.number), answer.rows
+    return _line(told)
 
 
 def _line(told: Mapping[str, Any]) -> bytes:
@@ -58,12 +69,14 @@ def _write(lines: Iterable[bytes]) -> None:
 
 def _parts(lines: Iterable[bytes]) -> Iterator[bytes]:
     """What can be written at once: some lines, or a part of one that is longer."""
-    held = b""
+    held, length = list[bytes](), 0
     for line in (*lines, b""):
-        if held and (not line or len(held) + len(line) > ATONCE):
-            yield from (held[start : start + ATONCE] for start in range(0, len(held), ATONCE))
-            held = b""
-        held += line
+        length += len(line)
+        if held and (not line or length > ATONCE):
+            part = b"".join(held)
+            yield from (part[start : start + ATONCE] for start in range(0, len(part), ATONCE))
+            held, length = [], len(line)
+        held.append(line)
 
 
 def _takes() -> bool:
@@ -75,8 +88,14 @@ def _takes() -> bool:
     return bool(asked.poll(0))
 
 
-def names(scope: Mapping[str, Any]) -> dict[str, str]:
+def names(scope: Mapping[str, Any]) -> dict[str, Any]:
     """What a request is known by: its id, and its trace, where it brings one."""
-    told = {"method": scope["method"], "path": scope["path"][:200], "request_id": scope["id"]}
-    trace = dict(scope["headers"]).get(b"traceparent")
-    return told if trace is None else told | {"traceparent": trace[:128].decode("latin-1")}
+    return _names(scope["method"], scope["path"], scope["id"], scope["headers"], {})
+
+
+def _names(method: str, path: str, id: str, headers: Sequence[Header], told: dict[str, Any]) -> dict[str, Any]:
+    told["method"], told["path"], told["request_id"] = method, path[:200], id
+    for name, value in headers:
+        if name == b"traceparent":
+            told["traceparent"] = value[:128].decode("latin-1")
+    return told

@@ -15,7 +15,7 @@ import psutil  # type: ignore[import-untyped]
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from stemma.serve.batch import SIZES, Batcher
+from stemma.serve.batch import SIZES
 from stemma.serve.log import TOGETHER
 from stemma.serve.models import Models, Version
 from stemma.serve.routes import Answer, Call, Ran
@@ -23,7 +23,6 @@ from stemma.text import in_one_line
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder where prometheus-client keeps the figures of several processes
 DRIFT = "drift.prom"  # in the folder of the request log: what drifted, as whoever reads it found
-Labels = tuple[Any, ...]
 Counted = tuple[str | None, Answer, float, Ran | None]
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)  # seconds
 
@@ -93,29 +92,22 @@ class Metrics:
     def _count(self) -> None:
         self._is_due = False
         self._opened.set(self.open)
-        requests, rows, errors = Counts[Labels](), Counts[Labels](), Counts[Labels]()
-        batchers = dict[Batcher | None, Labels]()
-        seconds, took = defaultdict[Labels, list[float]](list), defaultdict[Labels, list[float]](list)
+        alike = defaultdict[Any, list[float]](list)  # there are few kinds, so most of what follows is of many at once
         for route, answer, spent, ran in [self._waiting.popleft() for _ in range(len(self._waiting))]:
+            asked, arm = (None, "") if ran is None else (ran.version, ran.arm)
+            alike[route, answer.status, answer.version, answer.rows, answer.fault, asked, arm].append(spent)
+        for (route, status, version, rows, fault, asked, arm), took in alike.items():
             if route is not None:
-                requests[route, answer.status] += 1
-                seconds[route,].append(spent)
-                if answer.version is not None and answer.rows:
-                    rows[answer.version.model, answer.version.number] += answer.rows
-            if ran is not None and ran.version is not None:
-                took[of := (ran.version.model, ran.version.number, ran.arm)].append(spent)
-                batchers[ran.version.batcher] = of[:2]
-                if answer.fault:
-                    errors[*of, answer.status] += 1
-        for counter, counts in ((self._requests, requests), (self._rows, rows), (self._errors, errors)):
-            for labels, count in counts.items():
-                counter(*labels).inc(count)
-        for histogram, several in ((self._seconds, seconds), (self._took, took)):
-            for labels, amounts in several.items():
-                histogram(*labels).observe_all(amounts)
-        for batcher, labels in batchers.items():
-            if batcher is not None and (sizes := batcher.taken_down()):
-                self._batches(*labels).observe_all(sizes)
+                self._requests(route, status).inc(len(took))
+                self._seconds(route).observe_all(took)
+                if version is not None and rows:
+                    self._rows(version.model, version.number).inc(rows * len(took))
+            if asked is not None:
+                self._took(asked.model, asked.number, arm).observe_all(took)
+                if fault:
+                    self._errors(asked.model, asked.number, arm, status).inc(len(took))
+                if asked.batcher is not None and (sizes := asked.batcher.taken_down()):
+                    self._batches(asked.model, asked.number).observe_all(sizes)
 
     def count_observed(self, what: str, state: str, rows: int) -> None:
         self._observed[what](state).inc(rows)

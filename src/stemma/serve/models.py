@@ -27,7 +27,7 @@ class Refused(StemmaError):
         super().__init__(what)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Version:
     """A version that may serve: verified, loaded, warm; a BundleError where it is registered as what is no version."""
 
