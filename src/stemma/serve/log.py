@@ -48,8 +48,9 @@ def _request(
 ) -> bytes:
     told = _names(method, path, id, headers, {"time": datetime.fromtimestamp(moment, UTC), "event": "request"})
     told["status"], told["seconds"] = answer.status, int(seconds * 1e6) / 1e6  # `round` to places is slow
-    if (version := answer.version) is not None:
-        told["model"], told["version"], told["rows"] = version.model, str(version.number), answer.rows
+    if answer.version is not None:
+        told |= answer.version.facts
+        told["rows"] = answer.rows
     return _line(told)
 
 
