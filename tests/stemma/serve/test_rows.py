@@ -82,6 +82,14 @@ def test_one_object_is_a_row_and_other_columns_and_the_order_do_not_count(app: A
     assert ask(app, "POST", "/predict", []).json["predictions"] == []
 
 
+def test_a_column_that_stands_twice_is_told_in_a_file_and_in_json_counts_as_it_stands_last(app: App) -> None:
+    last = json.dumps(OBJECTS[0]).encode()
+    twice = b'{"Month": "Nov", "PageValues": 7, ' + last[1:]
+    assert ask(app, "POST", "/predict", twice).json == ask(app, "POST", "/predict", last).json
+    table = b"Month,Month,PageValues,Weekend\nMay,Nov,1,yes\n"
+    assert "two columns named 'Month'" in ask(app, "POST", "/predict", table, content_type="text/csv").json["error"]
+
+
 def test_a_missing_value_and_an_unknown_category_are_what_they_are_in_training(app: App, models: Models) -> None:
     rows = [{"Month": None, "PageValues": None, "Weekend": None}, {"Month": "Never", "PageValues": 1, "Weekend": True}]
     columns = {"Month": ["", "Xyz"], "PageValues": ["NA", "1.0"], "Weekend": ["?", "yes"]}
