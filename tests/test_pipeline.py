@@ -31,6 +31,13 @@ def project(request: pytest.FixtureRequest) -> Project:
     return request.getfixturevalue(f"{request.param}_project")
 
 
+NOT_NEEDED = {
+    "settings": "torch pandas pyarrow scipy sklearn matplotlib onnx onnxruntime",
+    "export": "torch scipy sklearn matplotlib dvc",
+    "package": "torch pandas scipy sklearn matplotlib dvc onnx",
+}
+
+
 def metrics(project: Project) -> dict[str, dict[str, float]]:
     return json.loads(project.read("reports/metrics.json"))
 
@@ -48,6 +55,14 @@ def test_the_bundle_names_versions_but_no_path_of_this_machine(project: Project,
         assert str(project.folder).encode() not in content, name
         outside = content.replace(b"src/purchase_intent/sources", b"")
         assert b"site-packages" not in content and b"/src/" not in outside, name
+
+
+def test_a_stage_imports_no_large_package_that_it_does_not_need(torch_project: Project, tmp_path: Path) -> None:
+    project = torch_project.copy(tmp_path / "p")
+    for stage, others in NOT_NEEDED.items():
+        run = f"import runpy, sys; sys.argv[1:] = [{stage!r}]; runpy.run_path('src/stage.py', run_name='__main__')"
+        told = project.ok("python", "-c", f"{run}; print('found', *sys.modules)", STEMMA_COLD="1", PYTHONPATH="src")
+        assert set(others.split()) & set(told.rpartition("found ")[2].split()) == set(), stage
 
 
 def test_dvc_shows_metrics_and_plots(project: Project, tmp_path: Path) -> None:

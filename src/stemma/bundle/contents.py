@@ -116,7 +116,8 @@ def background(about: Profile, contract: Facts, rows: Path, count: int) -> Facts
         drawn = np.sort(np.random.default_rng(0).choice(there, min(count, there), replace=False))
         for batch in file.iter_batches(columns=[name for name, _ in about.inputs]):
             end = start + batch.num_rows
-            taken.append(batch.take(pa.array(drawn[(start <= drawn) & (drawn < end)] - start)))
+            here = drawn[(start <= drawn) & (drawn < end)] - start  # of which `pa.array` would import pandas
+            taken.append(batch.take(pa.Array.from_buffers(pa.int64(), len(here), [None, pa.py_buffer(here)])))
             start = end
     return {"format": OF_FACTS, "inputs": _columns(about, contract, pa.Table.from_batches(taken))}
 
