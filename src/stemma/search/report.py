@@ -14,6 +14,7 @@ from stemma.report import document
 from stemma.report.document import Chart, Document, Section, Table
 from stemma.report.pictures import COLOURS, WIDTH, Margins, bars, draw
 from stemma.search.found import Found
+from stemma.search.trial import shown
 from stemma.text import counted, figure, short, signed
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def sentence(found: Found) -> str:
     """The best, and how much of it is to be believed."""
     first, lead = found.best[0], label(found.figures[0])
     trials, rows = counted(len(found.trials), "trial"), counted(found.rows, "row")
-    told = f"Trial {first.number} is the best of {trials}: {lead} {figure(first.values[0])} on the {rows} that chose it"
+    best = f"{lead} {shown(found.figures[0], first.values[0])}"
+    told = f"Trial {first.number} is the best of {trials}: {best} on the {rows} that chose it"
     if found.optimism is None:
         return f"{told}."
     hope = found.optimism
@@ -76,7 +78,7 @@ def sentence(found: Found) -> str:
 def _document(found: Found) -> Document:
     outcomes, best = [each.outcome for each in found.trials], found.best[0]
     cards = [
-        (label(name), figure(value), "of the best") for name, value in zip(found.figures, best.values, strict=True)
+        (label(name), shown(name, value), "of the best") for name, value in zip(found.figures, best.values, strict=True)
     ]
     cards += [(name, str(outcomes.count(name)), "trials") for name in ("complete", "stopped", "failed")]
     hope = found.optimism
@@ -97,9 +99,12 @@ def _document(found: Found) -> Document:
 
 
 def _best(found: Found) -> Table:
-    shown = found.best if len(found.figures) > 1 else found.ranked
-    rows = tuple((str(each.number), *map(figure, each.values), ", ".join(each.settings)) for each in shown[:MOST_ROWS])
-    front = "The front of Pareto: none is better in all figures" if len(found.figures) > 1 else "The best trials"
+    several = len(found.figures) > 1
+    trials = (found.best if several else found.ranked)[:MOST_ROWS]
+    rows = tuple(
+        (str(each.number), *map(shown, found.figures, each.values), ", ".join(each.settings)) for each in trials
+    )
+    front = "The front of Pareto: none is better in all figures" if several else "The best trials"
     return Table(front, ("trial", *map(label, found.figures), "settings"), rows, words=(len(found.figures) + 1,))
 
 

@@ -24,7 +24,7 @@ from stemma.search.found import Found, gather
 from stemma.search.space import SEARCHED, Load, Space, override
 from stemma.search.study import Place
 from stemma.search.trial import Common, Ended, Table
-from stemma.text import figure, say
+from stemma.text import say
 
 if TYPE_CHECKING:
     import optuna
@@ -158,7 +158,8 @@ def _record(made: Search, asked: "optuna.Trial", ended: Ended | runners.Died) ->
         return "stopped, its learning curve is worse than others' were"
     ended.judged.write(made.place.predictions(asked))
     made.opened.tell(asked, ended.values)
-    told = ", ".join(f"{each.name} {figure(value)}" for each, value in zip(figures, ended.values, strict=True))
+    names = [each.name for each in figures]
+    told = ", ".join(f"{name} {trial.shown(name, value)}" for name, value in zip(names, ended.values, strict=True))
     return f"{told} of {', '.join(asked.user_attrs[study.SETTINGS])}"
 
 

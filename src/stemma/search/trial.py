@@ -26,7 +26,7 @@ from stemma.search.settings import Dimension, SearchSettings
 from stemma.search.space import Space, override
 from stemma.tables import arrays, profile, split
 from stemma.task import Task
-from stemma.text import few, nearest
+from stemma.text import few, figure, nearest
 from stemma.training import fit, networks, own
 from stemma.training.base import Epoch, Given, Network, Problem, Rows
 
@@ -135,6 +135,11 @@ def figures(search: SearchSettings, task: Task, tables: Tables) -> tuple[Metric,
         if name not in known:
             raise SettingsError(f"metric: {name!r} is none of {few(tuple(known), 99)}{nearest(name, known)}")
     return tuple(known[name] for name in search.metrics or (task.main,))
+
+
+def shown(name: str, value: float) -> str:
+    """A figure of this name."""
+    return f"{value:,.0f}" if name == PARAMETERS.name else figure(value)
 
 
 def drawn(trial: "optuna.Trial", space: Mapping[str, Dimension]) -> dict[str, Any]:

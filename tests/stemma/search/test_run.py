@@ -133,11 +133,14 @@ def test_a_trial_that_falls_behind_is_stopped(searched: Callable[..., Searched],
 def test_several_metrics_give_a_front_of_which_none_is_better_in_all(
     searched: Callable[..., Searched], here: None
 ) -> None:
-    found = searched(metric=["log_loss", "parameters"], pruner="none", trials=5).run()
+    made = searched(metric=["log_loss", "parameters"], pruner="none", trials=5)
+    found = made.run()
     assert found.higher == (False, False) and len(found.complete) == 5
     front = np.array([each.values for each in found.best])
     assert not any((other < one).all() for one in front for other in front)
     assert found.best[0].values[0] == min(each.values[0] for each in found.complete)
+    told = (made.root / "reports/search/tiny/report.md").read_text(encoding="utf-8")
+    assert f" | {found.best[0].values[1]:.0f} | model.hidden=" in told
 
 
 def test_seeds_and_folds_are_fits_of_one_trial(
