@@ -248,6 +248,18 @@ def test_a_temporary_folder_goes_also_where_its_process_was_killed() -> None:
     assert made == ["src/stemma/files.py"]
 
 
+def test_a_function_is_read_at_once() -> None:
+    """It has 45 lines at most; of a command, whose options are declared in it, those from the docstring on."""
+    long = []
+    for path in SOURCES:
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[0] if name(path).startswith("src/stemma/cli/") else node
+                if (node.end_lineno or 0) - first.lineno >= 45:
+                    long.append(f"{name(path)}: {node.name}")
+    assert long == []
+
+
 def test_nothing_unpickles() -> None:
     for module in ("pickle", "cloudpickle", "joblib", "dill", "shelve"):
         assert importers(module, "src/") == []

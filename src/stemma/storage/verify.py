@@ -16,6 +16,8 @@ from stemma.repo.repository import WEIGHTS, Repo, Repository, Version, no_model,
 from stemma.repo.stores import Side, Stores
 from stemma.storage.selection import select
 
+ALONE = "no default remote is set: the cache alone counts"
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -89,11 +91,7 @@ def verify(
         places=tuple(dict.fromkeys(place.name for _, place in duties)),
         repair=repair,
         faults=(*faults, *_in_git(repository, inventory)),
-        notes=(
-            *inventory.notes,
-            *_bare(repository, versions),
-            *([] if stores.default else ["no default remote is set: the cache alone counts"]),
-        ),
+        notes=(*inventory.notes, *_bare(repository, versions), *([] if stores.default else [ALONE])),
     )
 
 
