@@ -45,7 +45,7 @@ class Tracker(ABC):
         """Of an epoch, counted from 1; None: of the whole run."""
 
     def histograms(self, tensors: Mapping[str, Counted], step: int) -> None:
-        """Of weights, and of what changed in them, after an epoch."""
+        """Of weights, of their gradients, and of what changed in them, after an epoch."""
         return
 
     def curves(self, points: Mapping[str, Sequence[tuple[float, float]]]) -> None:

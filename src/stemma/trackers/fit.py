@@ -12,7 +12,12 @@ from stemma import layout
 from stemma.trackers.base import Call, Counted
 
 BINS, SAMPLE = 30, 10_000  # of a histogram; values of a tensor that are counted
-FOLDER, STATE = layout.CURVES / "plots/metrics", "state/network/"  # of the curves; of tensors in the checkpoint
+FOLDER = layout.CURVES / "plots/metrics"
+STATE, SLOTS, MEAN = (
+    "state/network/",
+    "state/optimizer/",
+    "/exp_avg",
+)  # in the checkpoint: `training.base.Session.state`
 
 
 class Fit:
@@ -39,9 +44,11 @@ class Fit:
             step = len(file.get_tensor("epochs"))
             if step == self.counted_at:
                 return []
-            names = [name for name in file.keys() if name.startswith(STATE)]  # noqa: SIM118 - it is no dict
-            some = {name.removeprefix(STATE): _some(file.get_tensor(name)) for name in names}
-        found = {f"weights/{name}": values for name, values in some.items()}
+            names = list(file.keys())
+            some = {name.removeprefix(STATE): _some(file.get_tensor(name)) for name in names if name.startswith(STATE)}
+            means = [name for name in names if name.startswith(SLOTS) and name.endswith(MEAN)]
+            found = {f"gradients/{name[len(SLOTS) : -len(MEAN)]}": _some(file.get_tensor(name)) for name in means}
+        found |= {f"weights/{name}": values for name, values in some.items()}
         found |= {f"updates/{name}": some[name] - values for name, values in self.before.items()}
         self.counted_at, self.before = step, some
         return [("histograms", {"tensors": {name: _counted(each) for name, each in found.items()}, "step": step})]

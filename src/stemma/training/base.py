@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 State = dict[str, NDArray[Any]]
+MEAN = "exp_avg"  # of the gradients of the last ten steps or so, as Adam keeps it; PyTorch's name
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ class Session(ABC):
 
     @abstractmethod
     def state(self) -> State:
-        """All that the next epoch depends on: network and optimizer."""
+        """All that the next epoch depends on: `network/TENSOR`, and `optimizer/...`: Adam's have `TENSOR/exp_avg`."""
 
     @abstractmethod
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:

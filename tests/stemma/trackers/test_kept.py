@@ -15,6 +15,7 @@ from tracked import TOKEN, fitted, judged, packaged, project, whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tracked")]
 NAMES = ("tensorboard", "mlflow", "wandb")
+KINDS = ("weights/", "gradients/")
 CURVES = {"train/loss", "train/learning_rate", "validation/loss", "validation/accuracy"}
 
 
@@ -48,7 +49,8 @@ def test_tensorboards_reader_finds_curves_histograms_settings_and_the_graph(
     assert set(tags["scalars"]) >= CURVES | {"test/accuracy", "curves/roc"}
     assert [each.step for each in found.Scalars("train/loss")] == [1, 2, 3]
     assert [(each.step, each.value) for each in found.Scalars("curves/roc")] == [(0, 0.0), (500, 0.75), (1000, 1.0)]
-    assert any(name.startswith("weights/") for name in tags["histograms"])
+    kinds = {kind: {name.removeprefix(kind) for name in tags["histograms"] if name.startswith(kind)} for kind in KINDS}
+    assert kinds["gradients/"] == kinds["weights/"] != set()
     assert {"_hparams_/session_start_info", "about/commit"} <= set(tags["tensors"])
     nodes = {each.name: each for each in found.Graph().node}
     assert nodes["Month"].op == "input" and nodes["probabilities"].op == "Softmax"

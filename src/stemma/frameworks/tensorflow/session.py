@@ -18,7 +18,7 @@ from stemma.errors import StemmaError, TrainingError
 from stemma.frameworks.tensorflow.network import KerasNetwork
 from stemma.frameworks.tensorflow.objective import Objective
 from stemma.training import fit, rows
-from stemma.training.base import Draw, Given, Session, State, below
+from stemma.training.base import MEAN, Draw, Given, Session, State, below
 from stemma.training.own import Parts
 from stemma.training.settings import TrainSettings
 
@@ -42,6 +42,7 @@ class KerasSession(Session):
             learning = _learning(network.built, self.fitted, settings)
             self.learning = list(learning.values())
             self.optimizer = _optimizer(self.learning, settings, given.parts)
+            self.slots = _slots(self.optimizer, learning)
             self.rows = [tf.constant(part) for part in rows.of(network.problem, given)]
             self.objective = Objective(self.fitted, learning, network.problem.task.loss, given)
         self._set_tensors(network.tensors() | dict(given.begin))
@@ -121,12 +122,12 @@ class KerasSession(Session):
 
     def state(self) -> State:
         tensors = {f"network/{name}": tensor for name, tensor in self.network.tensors().items()}
-        return tensors | {f"optimizer/{n}": np.array(variable) for n, variable in enumerate(self.optimizer.variables)}
+        return tensors | {f"optimizer/{name}": np.array(variable) for name, variable in self.slots.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         self._set_tensors(below("network/", state))
-        for number, variable in enumerate(self.optimizer.variables):
-            variable.assign(state[f"optimizer/{number}"])
+        for name, variable in self.slots.items():
+            variable.assign(state[f"optimizer/{name}"])
 
     def _set_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         self.network.set_tensors(tensors)
@@ -176,6 +177,13 @@ def _optimizer(variables: list[Any], settings: TrainSettings, parts: Parts) -> k
         optimizer.exclude_from_weight_decay(spared)
     optimizer.build(variables)
     return optimizer
+
+
+def _slots(optimizer: keras.Optimizer, learning: dict[str, Any]) -> dict[str, Any]:
+    """What an optimizer keeps: the means of gradients by their tensors, the rest by its number."""
+    means = optimizer._momentums if isinstance(optimizer, keras.optimizers.Adam) else ()  # no public name has them
+    named = {id(mean): f"{name}/{MEAN}" for name, mean in zip(learning, means, strict=False)}
+    return {named.get(id(variable), str(n)): variable for n, variable in enumerate(optimizer.variables)}
 
 
 def _mixed(build: Callable[[], keras.Model]) -> keras.Model:

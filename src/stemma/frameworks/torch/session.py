@@ -44,6 +44,8 @@ class TorchSession(Session):
         self.batch_size = settings.batch_size
         fused = device.type in ("cpu", "cuda") and not settings.shard  # not all of them know shared parameters
         self.optimizer = _optimizer(network.built, settings, given.parts, fused)
+        names = {parameter: name for name, parameter in network.built.named_parameters()}
+        self.trained = {names[p]: p for group in self.optimizer.param_groups for p in group["params"]}
         self.objective = Objective(network.built, network.problem.task.loss, settings, given.parts)
         self.step = self._steps(settings)
         steps = fit.sure_epochs(settings) * (len(train.x) // self.batch_size)
@@ -122,22 +124,22 @@ class TorchSession(Session):
 
     def state(self) -> State:
         tensors = {f"network/{name}": tensor for name, tensor in self.network.tensors().items()}
+        names = list(self.trained)
         for number, slot in self.optimizer.state_dict()["state"].items():
             for name, tensor in slot.items():
                 if tensor is not None:
-                    tensors[f"optimizer/{number}/{name}"] = whole(torch.as_tensor(tensor)).cpu().numpy().copy()
+                    kept = whole(torch.as_tensor(tensor)).cpu().numpy().copy()
+                    tensors[f"optimizer/{names[number]}/{name}"] = kept
         return tensors
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         self.network.set_tensors(below("network/", state))
         slots: dict[int, dict[str, Any]] = {}
-        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        for path, tensor in state.items():
-            if path.startswith("optimizer/"):
-                _, number, name = path.split("/")
-                slots.setdefault(int(number), {})[name] = like(
-                    torch.from_numpy(np.array(tensor)), parameters[int(number)]
-                )
+        numbers = {name: number for number, name in enumerate(self.trained)}
+        for path, tensor in below("optimizer/", state).items():
+            name, _, slot = path.rpartition("/")
+            kept = like(torch.from_numpy(np.array(tensor)), self.trained[name])
+            slots.setdefault(numbers[name], {})[slot] = kept
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
