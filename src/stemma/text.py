@@ -215,7 +215,11 @@ def escaped(text: object, *, names: bool = False) -> str:
 
 def code(text: object) -> str:
     """Markdown, on one line, that shows this text as code."""
-    return "`" + visible(" ".join(str(text).split())).replace("`", "'") + "`"
+    shown = visible(" ".join(str(text).split()))
+    if "`" not in shown:
+        return f"`{shown}`"
+    fence = "`" * (1 + max(map(len, re.findall("`+", shown))))
+    return f"{fence} {shown} {fence}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Iterable[int] = (0,)) -> list[str]:

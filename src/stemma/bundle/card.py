@@ -26,6 +26,7 @@ def card(record: Facts) -> str:
         str(record.get("intended_use") or "Not stated."),
         "## Data",
         *_data(record["data"]),
+        *_made(record),
         _carried(record),
         "## Figures",
         *_figures(record),
@@ -63,8 +64,9 @@ def _what(record: Facts) -> str:
     data, process = record["data"], record["process"]
     tensors = record.get("weights") or ()
     count = sum(math.prod(each.get("shape") or ()) for each in tensors)
+    columns = len(data["features"]) - len(_derived(record))
     return (
-        f"Predicts {code(data['target'])} ({data['task']}) from {counted(len(data['features']), 'column')} of a table. "
+        f"Predicts {code(data['target'])} ({data['task']}) from {counted(columns, 'column')} of a table. "
         f"Network `{process['model']['name']}`, {counted(count, 'number')} in {counted(len(tensors), 'tensor')}."
     )
 
@@ -85,6 +87,16 @@ def _data(data: Facts) -> Iterable[str]:
     sha256 = (data.get("content") or {}).get("sha256")
     if sha256:
         yield f"SHA-256 of the table's names, types and values: `{sha256}`."
+
+
+def _derived(record: Facts) -> Mapping[str, str]:
+    return (record.get("settings") or {}).get("data", {}).get("derive") or {}
+
+
+def _made(record: Facts) -> Iterable[str]:
+    told = ", ".join(f"{code(name)} is {code(text)}" for name, text in _derived(record).items())
+    if told:
+        yield f"Columns that its graph makes of others: {told}."
 
 
 def _carried(record: Facts) -> str:

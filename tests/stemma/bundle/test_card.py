@@ -24,8 +24,15 @@ def test_a_record_with_no_more_than_it_must_have_makes_an_honest_card() -> None:
     assert text.startswith("# shop\n\nWho buys?\n\nPredicts `kind` (multiclass) from 1 column of a table.")
     assert "13 numbers in 2 tensors" in text and "| f1 | 0.5000 |  |\n| roc_auc | not defined |  |" in text
     assert "## Intended use\n\nNot stated.\n" in text and "## Licence\n\nNot stated: ask" in text
-    assert "1,500 rows of `a|'b'.csv`" in text
+    assert "1,500 rows of `` a|`b`.csv ``" in text
     assert "The figures have no intervals" in text and "No slices were judged" in text
+
+
+def test_columns_that_the_graph_makes_are_told_and_not_asked_for() -> None:
+    data = RECORD["data"] | {"features": ["h-w", "y"]}
+    text = card(RECORD | {"data": data, "settings": {"data": {"derive": {"y": "`h-w` * 52"}}}})
+    assert "from 1 column of a table." in text
+    assert "Columns that its graph makes of others: `y` is `` `h-w` * 52 ``." in text
 
 
 def test_lineage_slices_limits_and_baselines_are_told() -> None:

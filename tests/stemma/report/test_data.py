@@ -112,7 +112,7 @@ def test_odd_names_and_texts_break_neither_the_page_nor_the_picture(written, tmp
     frame = table().rename(columns={"c": odd})
     frame[odd] = pd.Categorical(np.resize(["a|b", "<i>", "$y$", "\x07", "line\nbreak"], ROWS))
     page = written(frame, columns={"id": "drop", "n": "numeric", "b": "boolean", odd: "categorical", "d": "date"})
-    assert "| `名 \\|$x$ '<b>&` |" in page
+    assert "| `` 名 \\|$x$ `<b>& `` |" in page
     for name in ("columns", "target"):
         assert is_picture(tmp_path / f"data/{name}.svg")
 
