@@ -131,10 +131,11 @@ class Guard:
     def _drift(self, log: Path, now: float) -> None:
         """Look at the last windows, and leave what was found where `/metrics` shows it."""
         last: dict[str, Window] = {}
+        since = (now // WEEK - 3) * WEEK  # whole windows: what is left of one changes with each look
         for key, name in self.names.items():
             try:
                 bundle = self._bundle(key)
-                found = drift(log, bundle, since=now - 3 * WEEK, of=name).windows if bundle else ()
+                found = drift(log, bundle, since=since, of=name).windows if bundle else ()
             except StemmaError:  # nobody asked it
                 continue
             last |= {each.version: each for each in found if each.state == "judged"}

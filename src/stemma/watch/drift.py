@@ -3,7 +3,8 @@
 A column is held beside its entry in the bundle's reference.json, or beside the first window where there is none. PSI
 and the Jensen-Shannon divergence say how far it moved; stemma.watch.tests, whether that is certain. A window's tests
 share its part of ALPHA, so all columns, tests and windows together raise one false alarm in 20 weeks, however often one
-looks: a window is judged once, when it is over.
+looks: rows of a window are judged when it is over, and are the same at every look; its figures, whose outcomes come
+later, by tests that hold whenever one looks.
 """
 
 import math
@@ -19,13 +20,12 @@ from pyarrow import compute
 from stemma import metrics
 from stemma.bundle.model import RECORD, Bundle, reading
 from stemma.errors import StemmaError
-from stemma.metrics.tests import z
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.text import SHOWN, counted, few, figure, lasting, short
 from stemma.watch import evidence, sequential, tests
 from stemma.watch.answers import PREDICTED, Answers, bare, measured, versions
 from stemma.watch.columns import PREDICTION, Column, Part, gone, of_texts, present, profiled, shown, trained
-from stemma.watch.expected import Expected, expected
+from stemma.watch.expected import Came, Expected, expected
 from stemma.watch.log import Log
 from stemma.watch.windows import Asked, windows
 
@@ -194,7 +194,7 @@ def _judged(asked: Asked, look: _Look) -> Window:
     came = _figure(part)
     window = replace(window, expected=expected(part.answers, came))
     if not look.began:  # what the bundle says nothing of is held beside the first window
-        look.began, look.usual = True, look.usual or came
+        look.began, look.usual = True, look.usual or (came and came[:2])
         look.reference = {**part.profiles, **look.reference}
         if look.bundle is None:
             return replace(window, state="reference")
@@ -247,22 +247,23 @@ def _recorded(bundle: Bundle, name: str) -> tuple[float, float] | None:
         return told["value"], (told["high"] - told["low"]) / (2 * Z)
 
 
-def _figure(part: Part) -> tuple[float, float] | None:
-    """The main figure by outcomes, and its standard error; None of too few callers."""
+def _figure(part: Part) -> Came | None:
+    """The main figure by outcomes; None of too few callers."""
     judged, task = part.answers.judged, part.answers.task
     if judged.callers < sequential.FEWEST:
         return None
     value, error = measured(judged, task, metrics.METRICS[task.main])
-    return (value, error) if math.isfinite(value) and error > 0 else None
+    return Came(value, error, judged.callers) if math.isfinite(value) and error > 0 else None
 
 
 def _of_figure(
-    name: str, usual: tuple[float, float] | None, came: tuple[float, float] | None, alpha: float, family: int
+    name: str, usual: tuple[float, float] | None, came: Came | None, alpha: float, family: int
 ) -> Iterator[Shift]:
     """Once outcomes are there."""
     if came is not None and usual is not None:
-        p = z(came[0] - usual[0], math.hypot(came[1], usual[1])).p * family
-        yield Shift(name, "figure" if p < alpha else None, f"{figure(usual[0])} -> {figure(came[0])}", min(1.0, p))
+        errors = (came.value - usual[0]) / math.hypot(came.error, usual[1])
+        p = sequential.p(errors, came.callers, sequential.SOON) * family
+        yield Shift(name, "figure" if p < alpha else None, f"{figure(usual[0])} -> {figure(came.value)}", min(1.0, p))
 
 
 def _of_column(name: str, before: Column, now: Column, values: Any, alpha: float, family: int) -> Iterator[Shift]:

@@ -9,14 +9,15 @@ means what it meant in training. That is seen where outcomes come later.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from stemma import metrics
 from stemma.metrics import Rows
-from stemma.metrics.tests import z
 from stemma.task import Task
 from stemma.text import figure
+from stemma.watch import sequential
 from stemma.watch.answers import Answers, Array
 
 MOST = 20_000  # rows: a larger sample would tell an area no better than to 0.005
@@ -33,12 +34,17 @@ class Expected:
     doubt: str | None  # why probabilities are not to be believed; None where nothing speaks against them
 
 
-def expected(answers: Answers, came: tuple[float, float] | None) -> Expected | None:
-    """Of one version in one window; None of values, which have no probabilities.
+class Came(NamedTuple):
+    """The main figure by the outcomes until now, its standard error, and the callers that they are of."""
 
-    Args:
-        came: the main figure by outcomes, and its standard error; None where these are too few.
-    """
+    value: float
+    error: float
+    callers: int
+
+
+def expected(answers: Answers, came: Came | None) -> Expected | None:
+    """Of one version in one window, of whose outcomes `came` tells, unless they are too few; None of values, which have
+    no probabilities."""
     task = answers.task
     if not task.has_classes:
         return None
@@ -69,9 +75,8 @@ def _answered(answers: Answers) -> tuple[Array, Array]:
     return probabilities, task.codes(table["prediction"].to_pylist())
 
 
-def _doubt(name: str, told: float, came: tuple[float, float]) -> str | None:
-    if z(came[0] - told, came[1]).p >= WRONG:
+def _doubt(name: str, told: float, came: Came) -> str | None:
+    if sequential.p((came.value - told) / came.error, came.callers, sequential.SOON) >= WRONG:
         return None
-    return (
-        f"where outcomes came, {name} is {figure(came[0])} and {figure(told)} was expected: probabilities are not right"
-    )
+    figures = f"{name} is {figure(came.value)} and {figure(told)} was expected"
+    return f"where outcomes came, {figures}: probabilities are not right"

@@ -122,7 +122,8 @@ def _figure(judged: Answers, name: str, bound: float, alpha: float) -> str | Non
         return None
     value, error = measured(judged, judged.task, metric)
     beyond = bound - value if metric.better == "higher" else value - bound
-    if not (beyond > 0 and sequential.p(beyond / error if error else math.inf, judged.callers) < alpha):
+    p = sequential.p(beyond / error if error else math.inf, judged.callers, sequential.SOON)
+    if not beyond > 0 or p >= alpha:
         return None
     return f"{name} is {figure(value)} by {counted(len(judged.table), 'outcome')}, and the bound is {figure(bound)}"
 

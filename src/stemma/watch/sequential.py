@@ -18,6 +18,7 @@ from stemma.metrics.power import POWER, SIGNIFICANCE
 
 FEWEST = 100  # rows of each version; of several by one caller, callers
 BEST = 10_000
+SOON = 1_000  # in its place, where outcomes of a week, or of a young version, are judged
 MISMATCH = 0.01  # of a split that is as it was meant
 TWICE = -2 * math.log(SIGNIFICANCE)
 SPREAD = (TWICE + math.log(1 + TWICE)) / BEST  # r
@@ -35,10 +36,10 @@ def reach(rows: float) -> float:
     return math.sqrt((1 + x) / x * (TWICE + math.log1p(x)))
 
 
-def p(statistic: float, rows: float) -> float:
+def p(statistic: float, rows: float, best: int = BEST) -> float:
     """One over the mixture's likelihood ratio, for an estimate over its standard error: below 0.05 just where the
     interval leaves zero out."""
-    x = SPREAD * rows
+    x = SPREAD * rows * BEST / best
     return math.exp(min(0.0, math.log1p(x) / 2 - statistic**2 * x / (2 * (1 + x))))
 
 

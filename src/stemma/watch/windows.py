@@ -1,8 +1,10 @@
 """A log window by window, however long it is: each file is read once, in the order of time, and a window is given as
-soon as no file that follows has rows of it. Of many rows a window keeps a sample, each row with the same chance.
+soon as no file that follows has rows of it. Of many rows a window keeps a sample, each row with the same chance, and
+the same rows at every look: else who looks often would judge many samples.
 """
 
 import math
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,8 +39,9 @@ def windows(
     """
     told = outcomes.keyed(kept)
     files = sorted(((file, name) for name, its in versions.items() for file in its), key=lambda each: each[0].first)
-    draw, gathered = np.random.default_rng(0), dict[tuple[float, str], _Gathered]()
+    gathered = dict[tuple[float, str], _Gathered]()
     for place, (file, name) in enumerate(files, 1):
+        draw = np.random.default_rng(zlib.crc32(file.path.name.encode()))
         for table in kept.rows(file, columns):
             for first, part in _cut(table, seconds):
                 gathered.setdefault((first, name), _Gathered()).add(part, draw)

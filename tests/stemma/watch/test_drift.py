@@ -13,7 +13,8 @@ from stemma.errors import BundleError, StemmaError
 from stemma.tables.distance import jensen_shannon, psi, shares
 from stemma.tables.profile import described
 from stemma.watch import outcomes
-from stemma.watch.drift import Drift, drift
+from stemma.watch.drift import Drift, _of_figure, drift
+from stemma.watch.expected import Came
 from stemma.watch.log import Options
 from watched import DAY, REGRESSION, SIGNATURE, logged, source
 
@@ -188,6 +189,43 @@ def test_figures_drift_once_outcomes_are_there(bundle: Bundle, tmp_path: Path) -
     assert alarms(found) == [(1, "roc_auc", "figure")]
     assert found.windows[1].alarms[0].told.startswith("0.9000 -> 0.")
     assert alarms(drift(tmp_path)) == [(1, "roc_auc", "figure")]
+
+
+def test_a_figure_that_did_not_move_is_seldom_an_alarm_though_it_is_looked_at_with_each_outcome_that_comes() -> None:
+    draw, told, alarmed = np.random.default_rng(0), 2400, 0  # rows of the test
+    for _ in range(400):
+        usual, error = draw.normal(0, 1 / told**0.5), 1 / told**0.5
+        for rows, total in zip(looks := range(100, 5000, 100), draw.normal(0, 10, len(looks)).cumsum(), strict=True):
+            came = Came((total + 0.0) / rows, rows**-0.5, rows)
+            if any(shift.kind for shift in _of_figure("rmse", (usual, error), came, 0.05, 1)):
+                alarmed += 1
+                break
+    assert alarmed <= 20
+
+
+SEASONS = {  # how the time of the week moves a number, in its deviations, and the months of a row
+    "of a day": lambda hours: np.sin(hours / 24 * 2 * np.pi),
+    "of a week": lambda hours: (hours // 24 % 7 >= 5) * 2.0,
+}
+
+
+@pytest.mark.parametrize("season", SEASONS)
+def test_a_season_that_fits_into_a_window_is_no_drift_and_one_that_does_not_is(
+    season: str, bundle: Bundle, tmp_path: Path
+) -> None:
+    def moved(hours: np.ndarray, seed: int) -> Rows:
+        part = rows(len(hours), seed)
+        return part | {"PageValues": (part["PageValues"] + 3 * SEASONS[season](hours)).astype(np.float32)}
+
+    trained = moved(np.random.default_rng(0).random(8000) * 52 * 168, 100)  # of a year
+    told = json.dumps({"columns": reference(trained)}).encode()
+    yearly = Bundle.of({**bundle.files, "reference.json": told})
+    week = [moved(168 * np.arange(ROWS) / ROWS, seed) for seed in range(1, 5)]
+    weeks(tmp_path, *week)
+    named = {name for _, name, _ in alarms(drift(tmp_path, yearly))}
+    assert named <= {"prediction"}  # the bundle's record is of other rows
+    hourly = {name for _, name, _ in alarms(drift(tmp_path, yearly, seconds=DAY / 4))}
+    assert "PageValues" in hourly
 
 
 def test_hashed_columns_are_held_beside_the_first_window(bundle: Bundle, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from stemma.cli.guard import guarding
 from stemma.cli.looks import Guard, _counts, _share
 from stemma.errors import SettingsError, StemmaError
 from stemma.serve.settings import ModelSettings, ServeSettings
+from stemma.tables.profile import described
 from stemma.watch import guard, outcomes, sequential
 from stemma.watch.guard import Rules, Seen, verdict
 from stemma.watch.log import Log
@@ -276,6 +277,23 @@ def test_drift_of_the_last_weeks_is_left_where_a_server_shows_it(tmp_path: Path)
     text = (tmp_path / "log/drift.prom").read_text(encoding="utf-8")
     assert text.endswith('stemma_drift{version="shop@1",name="PageValues",kind="unit"} 1\n')
     assert f"\nstemma_drift_timestamp_seconds {NOW:.0f}\n" in text
+
+
+def test_a_look_of_a_guard_judges_whole_windows_whenever_it_is(tmp_path: Path) -> None:
+    """Of a version that nobody asked since: the part of a week that a later look would leave is another sample."""
+    week, usual = 7 * 86400.0, np.linspace(0.1, 2, 300).astype(np.float32)
+    start = (NOW // week - 3) * week
+    reference = {"columns": {"PageValues": {"missing": 0, **described(usual.astype(np.float64))}}}
+    bundles.build(tmp_path / "good.zip", contents() | {"reference.json": json.dumps(reference).encode()})
+    publish(tmp_path / "shop", 1, tmp_path / "good.zip")
+    for day, size in ((0, 100.0), (6.95, 1.0)):
+        times = start + 86400 * day + np.arange(300)
+        logged(tmp_path / "log", [0.5] * 300, of=source("shop@1"), inputs={"PageValues": usual * size}, times=times)
+    served = [ModelSettings(source=str(tmp_path / "shop"))]
+    for days in (0.1, 6.9):
+        looks = Guard(tmp_path / "log", "", Rules(), served, print, names={("shop", 1): "shop@1"})
+        looks._drift(tmp_path / "log", start + 3 * week + days * 86400)
+        assert [each.partition(":")[0] for each in looks.drifted["shop@1"]] == ["PageValues"]
 
 
 def test_each_model_is_held_beside_its_own_bundle_though_others_have_its_inputs_and_its_number(tmp_path: Path) -> None:

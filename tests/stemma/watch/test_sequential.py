@@ -35,6 +35,16 @@ def test_reach_is_that_of_the_asymptotic_confidence_sequence() -> None:
         assert sequential.reach(t) / math.sqrt(t) == pytest.approx(theirs, rel=1e-12)
 
 
+def test_reach_is_that_of_published_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of confseq, by the authors of the confidence sequences (test/uniform_boundaries_unittest.cpp): the two-sided
+    normal mixture that is narrowest at 100 rows has rho = 12.60056, and reaches to a sum of 30.35209 there."""
+    rho = 100 / (sequential.SPREAD * sequential.BEST)
+    assert rho == pytest.approx(12.60056, abs=1e-5)
+    assert sequential.p(3.035209, 100, best=100) == pytest.approx(0.05, abs=1e-6)
+    monkeypatch.setattr(sequential, "SPREAD", 1 / rho)
+    assert sequential.reach(100) * 10 == pytest.approx(30.35209, abs=1e-5)
+
+
 def test_p_is_below_5_percent_just_where_the_interval_leaves_zero_out() -> None:
     for rows in (100, 10_000, 10**6):
         reach = sequential.reach(rows)

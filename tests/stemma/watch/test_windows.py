@@ -62,3 +62,17 @@ def test_of_many_rows_a_sample_is_held_in_which_each_has_the_same_chance(
     (asked,) = windows.windows(kept, versions(kept.files()), 7 * DAY, ())
     by_day = np.bincount(((asked.answers.times - MONDAY) // DAY).astype(int), minlength=6)
     assert by_day.min() >= 5 and by_day.max() <= 30
+
+
+def test_a_window_holds_the_same_sample_whatever_was_written_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the hourly look of a guard reads it, which begins later each time."""
+    monkeypatch.setattr(windows, "MOST", 50)
+    days(tmp_path, 3, 200)
+    held = []
+    for since in (None, MONDAY + DAY, MONDAY + 2 * DAY):
+        kept = log.Log(tmp_path, since)
+        *_, last = windows.windows(kept, versions(kept.files()), DAY, ())
+        held.append(sorted(last.answers.table["id"].to_pylist()))
+    assert held[0] == held[1] == held[2] and len(held[0]) == 50
