@@ -38,10 +38,9 @@ class Kept:
         name = f"{version.name} (shadow)" if call.ran.arm == SHADOW else version.name  # its figures are its own
         source = self._source(name, version.bundle.files[SIGNATURE], version.digest)
         headers = {name: value for name in self._headers if (value := call.header(name.encode()))}
-        arm, caller = call.ran.arm, self._caller(call)
+        more: dict[str, Any] = {"arm": call.ran.arm, "caller": self._caller(call), "size": len(call.body)}
         for arrays, output in call.ran.parts:
-            request = Request(call.id, arrays, output, seconds, headers, first=first, arm=arm, caller=caller)
-            self._writer.add(source, request)
+            self._writer.add(source, Request(call.id, arrays, output, seconds, headers, first=first, **more))
             first += len(output)
 
     def _caller(self, call: Call) -> str:

@@ -53,7 +53,8 @@ MASKED = "***"
 CHUNK = 64  # requests taken at once: more would hold the interpreter while an answer waits for it
 PAUSE = 0.5  # seconds in which nothing is looked for: to look costs more than a request
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)  # of what a file says
-FILES = 4  # whose rows may wait in memory
+FILES = 4  # whose rows, or bytes, may wait in memory
+ARRAY = 250  # bytes of an array of one value, beside those of the value
 LARGE = 64 * 10**6  # bytes of a file in memory that is written, however few its rows are
 Treatment = Literal["mask", "hash", "omit"]
 Columns = Mapping[str, Any]
@@ -85,6 +86,12 @@ class Request:
     first: int = 0  # the number of the first row in it
     arm: str | None = None  # why this version was asked
     caller: str = ""  # who is asked the same version every time
+    size: int = 0  # bytes of the body
+
+    @property
+    def bytes(self) -> int:
+        """About what it takes to wait: to look at each value would take longer than to answer."""
+        return self.size + ARRAY * len(self.inputs)
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,7 @@ class Writer:
         self._lock, self._closing = threading.Lock(), threading.Event()
         self._queue: deque[tuple[Source, Request]] = deque()
         self._waiting, self.counts, self.fault = 0, Counter[str](), ""  # rows in memory
+        self._bytes = 0  # in the queue
         self._files: dict[Source, _File] = {}  # of the thread
         pa.array(np.empty(0))  # with its first array Arrow imports pandas, if that is there: not while answers wait
         self._thread = threading.Thread(target=self._run, name="request log", daemon=True)
@@ -155,10 +163,11 @@ class Writer:
             return
         rows = len(request.output)
         with self._lock:
-            if self._waiting + rows > FILES * self._options.rows:
+            if self._waiting + rows > FILES * self._options.rows or self._bytes > FILES * LARGE:
                 self._count("dropped", rows)
                 return
             self._waiting += rows
+            self._bytes += request.bytes
             self._queue.append((source, request))
 
     def close(self) -> None:
@@ -171,6 +180,8 @@ class Writer:
         while not last:
             last = self._closing.is_set()
             while taken := [self._queue.popleft() for _ in range(min(CHUNK, len(self._queue)))]:
+                with self._lock:
+                    self._bytes -= sum(each.bytes for _, each in taken)
                 for source in dict.fromkeys(source for source, _ in taken):
                     self._keep(source, [each for of, each in taken if of == source])
                 self._flush()

@@ -3,7 +3,9 @@
 import errno
 import json
 import math
+import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from bundles import DATED
 from stemma.errors import SettingsError, StemmaError
 from stemma.watch import log
 from stemma.watch.log import Options, Request, Writer
-from timing import until
+from timing import HANGS, until
 from watched import MULTICLASS, REGRESSION, START, logged, read, source
 
 EVERYTHING = ("latency", "input", "header", "probability", "prediction")
@@ -132,6 +134,22 @@ def test_what_waits_is_bounded_and_the_rest_is_dropped_and_counted(tmp_path: Pat
         writer.add(source(), one(40))
         assert writer.counts["dropped"] == 41
     assert (writer.counts["written"], len(rows(tmp_path))) == (40, 40)
+
+
+def test_a_disk_that_hangs_holds_no_more_bytes_however_large_rows_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, save = threading.Event(), log.save
+    monkeypatch.setattr(log, "LARGE", 10_000)
+    monkeypatch.setattr(log, "save", lambda *arguments: (hangs.wait(HANGS), save(*arguments)))
+    with closing(Writer(tmp_path, Options(rows=100))) as writer:
+        writer.add(source(), one(100))
+        until(lambda: not writer._queue)  # they are being written
+        for _ in range(10):
+            writer.add(source(), replace(one(), size=9000))
+        assert writer.counts["dropped"] == 5  # four files, and what is on its way to a fifth
+        hangs.set()
+    assert (writer.counts["written"], writer._bytes) == (105, 0)
 
 
 def test_a_full_disk_stops_nothing_and_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
