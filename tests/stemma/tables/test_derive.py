@@ -26,7 +26,11 @@ ROLES |= {"region": "categorical", "größe": "categorical"}
 OTHERS = {"bought": "is the target", "old": "is dropped: give it a role"}
 numbers = st.none() | st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-30, 1e30]) | st.floats(-1e6, 1e6, width=32)
 texts = st.sampled_from(["", "n", "süd", "1", "A b", "x|y"])
-moments = st.none() | st.datetimes(datetime.datetime(1600, 1, 1), datetime.datetime(2400, 1, 1))
+moments = (
+    st.none()
+    | st.just(datetime.datetime(2000, 2, 29, 12))
+    | st.datetimes(datetime.datetime(1600, 1, 1), datetime.datetime(2400, 1, 1))
+)
 rows = st.tuples(numbers, numbers, moments, st.sampled_from([0.0, 1.0, None]), texts, texts)
 
 
@@ -187,6 +191,103 @@ def test_numbers_are_those_of_numpy(tree: Made, drawn: list[tuple[Any, ...]]) ->
         assert "no value in any row" in str(error) and np.isnan(expected).all()
         return
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-30)
+
+
+def joined(x: Any, y: Any) -> Any:
+    return np.where((x == "") | (y == ""), "", np.char.add(np.char.add(x, "|"), y))
+
+
+def chosen(condition: Any, x: Any, y: Any) -> Any:
+    return np.where(np.isnan(condition), "" if x.dtype.kind == "U" else np.nan, np.where(condition == 1, x, y))
+
+
+def told(column: Any, truth: Any) -> Any:
+    return np.where(column == "" if column.dtype.kind == "U" else np.isnan(column), np.nan, truth.astype(np.float64))
+
+
+def over(template: str, apply: Any, *kinds: str) -> Any:
+    """A strategy from one for each of these kinds of parts."""
+    return lambda parts: st.tuples(*(parts[kind] for kind in kinds)).map(
+        lambda made: (template.format(*(text for text, _ in made)), lambda c: apply(*(each(c) for _, each in made)))
+    )
+
+
+NOON, SECONDS = "2000-02-29T12:00:00", 951825600.0
+PARTS = {  # kinds -> what makes one of others
+    "text": [
+        over("cat({}, {})", joined, "text", "text"),
+        over("cat({}, {}, {})", lambda x, y, z: joined(joined(x, y), z), "text", "text", "text"),
+        over("fill({}, 'süd')", lambda x: np.where(x == "", "süd", x), "text"),
+        over("where({}, {}, 'A b')", lambda c, x: chosen(c, x, np.full(len(x), "A b")), "truth", "text"),
+        over("where({}, {}, {})", chosen, "truth", "text", "text"),
+    ],
+    "truth": [
+        over("({} == 'süd')", lambda x: told(x, x == "süd"), "text"),
+        over("({} != '1.0')", lambda x: told(x, x != "1"), "text"),  # a level is a value
+        over("({} in ('n', 'A b', 'n|1'))", lambda x: told(x, np.isin(x, ["n", "A b", "n|1"])), "text"),
+        over("({} not in ('n', 'x|y'))", lambda x: told(x, ~np.isin(x, ["n", "x|y"])), "text"),
+        over("({} in (1, -1, 0.5))", lambda x: told(x, np.isin(x, [1, -1, 0.5])), "number"),
+        over("missing({})", lambda x: (x == "").astype(np.float64), "text"),
+        over("missing({})", lambda x: np.isnan(x).astype(np.float64), "number"),
+        over("missing({})", lambda x: np.isnan(x).astype(np.float64), "date"),
+        over(f"({{}} >= '{NOON}')", lambda x: told(x, x >= SECONDS), "date"),
+        over("({} < {})", lambda x, y: told(x + y, x < y), "date", "date"),
+        over("(not {})", lambda x: 1 - x, "truth"),
+        over("({} and {})", lambda x, y: x * y, "truth", "truth"),
+        over("({} or {})", lambda x, y: x + y - x * y, "truth", "truth"),
+    ],
+    "number": [
+        over("fill({}, 2)", lambda x: np.where(np.isnan(x), 2, x), "number"),
+        over("where({}, {}, {})", chosen, "truth", "number", "number"),
+        over("({} - {})", lambda x, y: (x - y) / 86400, "date", "date"),
+    ],
+    "date": [
+        over(f"fill({{}}, '{NOON}')", lambda x: np.where(np.isnan(x), SECONDS, x), "date"),
+        over("where({}, {}, {})", chosen, "truth", "date", "date"),
+    ],
+}
+
+
+def column(name: str, kind: Any) -> Any:
+    return st.just((name if name.isidentifier() else f"`{name}`", lambda c: kind(c[name])))
+
+
+def seconds(values: Any) -> Any:
+    return np.where(values.isna(), np.nan, values.to_numpy().astype("datetime64[us]").astype(np.int64) / 1e6)
+
+
+def letters(values: Any) -> Any:
+    return values.astype(str).to_numpy("U9")
+
+
+COLUMNS_OF = {
+    "text": column("region", letters) | column("größe", letters),
+    "truth": column("flag", np.asarray),
+    "number": column("a", np.asarray),
+    "date": column("when", seconds) | column("then", seconds),
+}
+DEEPER = {kind: st.one_of(COLUMNS_OF[kind], *(makes(COLUMNS_OF) for makes in PARTS[kind])) for kind in PARTS}
+MADE = [makes(DEEPER) for kind in ("text", "truth", "number") for makes in PARTS[kind]]
+
+
+@pytest.mark.parametrize("made", range(len(MADE)))
+@given(st.data())
+@settings(deadline=None, max_examples=12)
+def test_texts_truths_dates_and_choices_are_those_of_numpy(made: int, data: st.DataObject) -> None:
+    text, compute = data.draw(MADE[made])
+    frame = table(data.draw(st.lists(rows, min_size=6, max_size=12)))
+    frame["then"] = frame["when"].to_numpy()[::-1]
+    expected = compute(frame)
+    try:
+        found = derive.columns(frame, {"new": text}, ROLES | {"then": "date"})["new"]
+    except DataError as error:
+        assert "no value in any row" in str(error)
+        assert (expected == "" if expected.dtype.kind == "U" else np.isnan(expected)).all()
+        return
+    if expected.dtype.kind == "U":
+        assert found.astype(str).tolist() == expected.tolist()
+    else:
+        np.testing.assert_allclose(found, expected.astype(np.float32), rtol=1e-6)
 
 
 @given(st.lists(rows, min_size=1, max_size=8))
