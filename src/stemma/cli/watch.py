@@ -32,11 +32,21 @@ def _window(text: str) -> timedelta:
     return found
 
 
+def _share(share: float) -> float:
+    if not 0 < share < 1:
+        raise typer.BadParameter(f"{share} is no share between 0 and 1")
+    return share
+
+
 Log = Annotated[Path, argument("LOG", "The folder of the request log.")]
 Since = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Requests from then on, UTC.")
 ]
 Bundle = Annotated[Path | None, option("MODEL.zip", "Whose training is the reference; else the first window.")]
+Share = Annotated[
+    float,
+    typer.Option(help="Of the requests, that the later version was meant to get.", callback=_share),
+]
 WINDOW = option("AGE", "What is judged at once, such as 1d; it is judged when it is over.", parser=_window)
 
 
@@ -69,7 +79,7 @@ def ab(
         str | None, typer.Option(help="What the verdict follows from: a metric as in compare, or outcome itself.")
     ] = None,
     by: Annotated[list[str] | None, option("COLUMN", "Each value of an input or a header by itself.")] = None,
-    share: Annotated[float, typer.Option(help="Of the requests, that B was meant to get.")] = 0.5,
+    share: Share = 0.5,
     since: Since = None,
     require: Require = None,
     as_json: AsJson = False,
@@ -81,8 +91,6 @@ def ab(
     """
     from stemma.watch.ab import Options, compare
 
-    if not 0 < share < 1:
-        raise typer.BadParameter(f"{share} is no share between 0 and 1", param_hint="--share")
     found = compare(log, a, b, Options(metric, by or (), share, _moment(since)))
     answer(found, lambda: _experiment(found), as_json, as_md)
     raise typer.Exit(0 if require is None or found.meets(require) else 1)
@@ -115,15 +123,18 @@ def report(
     bundle: Bundle = None,
     window: Annotated[Any, WINDOW] = "7d",
     since: Since = None,
+    share: Share = 0.5,
 ) -> None:
     """Write a page of all of it: versions, latency, figures, which is better, what drifted.
 
     Example: stemma watch report requests --html service.html
     """
     from stemma.bundle import open_bundle
+    from stemma.watch.ab import Options
     from stemma.watch.report import write
 
-    found = write(log, html, None if bundle is None else open_bundle(bundle), window.total_seconds(), _moment(since))
+    opened = None if bundle is None else open_bundle(bundle)
+    found = write(log, html, opened, window.total_seconds(), Options(share=share, since=_moment(since)))
     say(f"{html}: {found.sentence}")
 
 

@@ -20,16 +20,25 @@ from stemma.watch.log import Log
 
 HEAD = ("version", "main figure", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "from", "to")
 MOST = 200  # lines of a table
+DEFAULT = ab.Options()
 WORDS = ("from", "to", "what", "kind", "PSI", "told", "requests", "state", "without outcomes")  # columns of no figures
 
 
 def write(
-    folder: Path, page: Path, bundle: Bundle | None = None, seconds: float = drift.WEEK, since: float | None = None
+    folder: Path,
+    page: Path,
+    bundle: Bundle | None = None,
+    seconds: float = drift.WEEK,
+    options: ab.Options = DEFAULT,
 ) -> drift.Drift:
-    """Write the page as one file of HTML; what drifted. A StemmaError without a log, or where it cannot be written."""
+    """Write the page as one file of HTML; what drifted. A StemmaError without a log, or where it cannot be written.
+
+    Args:
+        options: of the comparison of each version with the one before it; `since` is that of the page.
+    """
     check_place(page)
-    found = drift.drift(folder, bundle, seconds, since)
-    kept = Log(folder, since)
+    found = drift.drift(folder, bundle, seconds, options.since)
+    kept = Log(folder, options.since)
     versions = _in_order(read(kept, ("latency", *PREDICTED)))
     rows, requests = (sum(each) for each in zip(*((len(a.table), a.requests) for a in versions.values()), strict=True))
     judged = sum(len(each.judged.table) for each in versions.values())
@@ -48,7 +57,7 @@ def write(
                 "Versions",
                 (Table("Latency is that of requests", HEAD, tuple(map(_version, versions.values())), words=(7, 8)),),
             ),
-            Section("Which is better", tuple(_experiments(folder, versions))),
+            Section("Which is better", tuple(_experiments(folder, versions, options))),
             Section(
                 "Drift", (_of("", shown.alarms(found), "Nothing is certain."), _of("Windows", shown.states(found)))
             ),
@@ -89,12 +98,12 @@ def _version(answers: Answers) -> tuple[str, ...]:
     return answers.version, main, *(f"{count:,}" for count in counts), f"{half:.2f}", f"{most:.2f}", *times
 
 
-def _experiments(folder: Path, versions: dict[str, Answers]) -> Iterator[str]:
+def _experiments(folder: Path, versions: dict[str, Answers], options: ab.Options) -> Iterator[str]:
     """Each version of a model beside the one before it."""
     pairs = [(a, b) for a, b in pairwise(versions.values()) if _model(a) == _model(b)]
     for a, b in pairs:
         try:
-            yield f"{ab.experiment(folder, a, b).sentence}."
+            yield f"{ab.experiment(folder, a, b, options).sentence}."
         except StemmaError as error:
             yield f"{b.version} is not compared with {a.version}: {error.what}."
     if not pairs:

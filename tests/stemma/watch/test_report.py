@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from stemma.watch import outcomes, report
+from stemma.watch import ab, outcomes, report
 from watched import DAY, MULTICLASS, logged, source
 
 WEEK = 7 * DAY
@@ -29,6 +29,17 @@ def test_the_page_holds_versions_figures_verdicts_and_drifts(tmp_path: Path) -> 
     ):  # fmt: skip
         assert text in page
     assert "<script" not in page
+
+
+def test_a_split_that_was_meant_to_be_uneven_is_no_mismatch_where_that_is_told(tmp_path: Path) -> None:
+    log, told = tmp_path / "requests", {}
+    for version, rows in (("v1", 1800), ("v2", 200)):
+        logged(log, [0.2, 0.8] * (rows // 2), of=source(version), times=WEEK * 2900 + np.linspace(0, 3600, rows))
+        told |= {(f"{version}-{n}", 0): "TRUE" if n % 2 else "FALSE" for n in range(rows)}
+    outcomes.Ledger(log).keep(told, 0)
+    for share, sentence in ((0.5, "v2 is not compared with v1"), (0.1, "v2 is not distinguishable from v1 yet")):
+        report.write(log, tmp_path / "page.html", options=ab.Options(share=share))
+        assert sentence in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_versions_stand_by_their_numbers_whichever_a_split_asked_first(tmp_path: Path) -> None:
