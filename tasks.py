@@ -225,7 +225,7 @@ def main() -> None:
     if not (3, 11) <= sys.version_info < (3, 14):
         raise SystemExit(f"error: Python 3.11, 3.12 or 3.13 is needed, this is {sys.version.split()[0]}")
     name, arguments = (sys.argv[1:2] or [""])[0], sys.argv[2:]
-    if not name:
+    if name in ("", "-h", "--help"):
         print("usage: python tasks.py CHORE\n")
         print("\n".join(f"  {name:13} {chore.__doc__}" for name, chore in CHORES.items()))
         return

@@ -33,8 +33,9 @@ def loaded(path: Path) -> ModuleType:
     return module
 
 
-def test_called_bare_it_lists_its_chores() -> None:
-    done = tasks()
+@pytest.mark.parametrize("asked", [[], ["-h"], ["--help"]])
+def test_called_bare_or_asked_for_help_it_lists_its_chores(asked: list[str]) -> None:
+    done = tasks(*asked)
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == CHORES
 
