@@ -13,7 +13,7 @@ from pyarrow import compute
 from stemma.bundle.model import Bundle, reading
 from stemma.tables.distance import shares
 from stemma.tables.profile import described
-from stemma.text import dated, figure
+from stemma.text import dated, in_digits
 from stemma.watch.answers import Answers
 
 PREDICTION, REFERENCE = "prediction", "reference.json"
@@ -77,7 +77,7 @@ def plain(values: Any) -> NDArray[Any]:
 
 def shown(column: Column, value: float) -> str:
     """A number or a date, as a person knows it."""
-    return (dated if column.get("role") == "date" else figure)(value)
+    return (dated if column.get("role") == "date" else in_digits)(value)
 
 
 def present(column: Column) -> int:
