@@ -1,6 +1,8 @@
-"""A Ray cluster of two nodes, in processes of this machine."""
+"""A Ray cluster of two nodes, in processes of this machine, or in two networks of it with a link between them."""
 
+import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,12 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import pytest
 
 import ports
 from stemma.files import scratch
 
 TESTS = Path(__file__).resolve().parent
 TOKEN = "a" * 64
+NETWORK = 0x40000000  # CLONE_NEWNET
+WIRE = "wire"
+HOSTS = ("10.77.5.1", "10.77.5.2")  # nobody else sees them
 
 
 @dataclass
@@ -50,7 +56,7 @@ class Cluster:
 
 
 @contextmanager
-def cluster(**environment: str) -> Iterator[Cluster]:
+def cluster(host: str = "127.0.0.1", **environment: str) -> Iterator[Cluster]:
     """A head. What it imports is what this process imports."""
     # What those that are killed still write into the folder goes with the next one.
     with ports.held() as port, scratch("ray") as folder:
@@ -61,10 +67,56 @@ def cluster(**environment: str) -> Iterator[Cluster]:
             "RAY_USAGE_STATS_ENABLED": "0",
         }
         paths = {"PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])}
-        made = Cluster(folder, f"127.0.0.1:{port}", {**os.environ, **quiet, **paths, **environment})
+        made = Cluster(folder, f"{host}:{port}", {**os.environ, **quiet, **paths, **environment})
         try:
-            few = ("--include-dashboard=false", "--no-monitor")
+            few = ("--include-dashboard=false", "--no-monitor", f"--node-ip-address={host}")
             made.add("--head", f"--port={port}", f"--temp-dir={folder}", *few)
             yield made
         finally:
             made.kill()
+
+
+@contextmanager
+def linked() -> Iterator[tuple[str, str]]:
+    """The names of two network namespaces with nothing but a link between them; each has one of HOSTS."""
+    names = (f"stemma-{os.getpid()}-a", f"stemma-{os.getpid()}-b")
+    if not shutil.which("ip") or os.geteuid() != 0:
+        pytest.skip("only root has networks, by ip")
+    try:
+        for name in names:
+            _ip("netns", "add", name)
+        _ip("link", "add", WIRE, "netns", names[0], "type", "veth", "peer", "name", WIRE, "netns", names[1])
+        for name, host in zip(names, HOSTS, strict=True):
+            _ip("-n", name, "address", "add", f"{host}/30", "dev", WIRE)
+            for device in ("lo", WIRE):
+                _ip("-n", name, "link", "set", device, "up")
+            _ip("-n", name, "route", "add", "default", "dev", WIRE)  # Ray takes for its address what leads elsewhere
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+
+
+def cut(name: str) -> None:
+    """The link of a namespace."""
+    _ip("-n", name, "link", "set", WIRE, "down")
+
+
+@contextmanager
+def inside(name: str) -> Iterator[None]:
+    """What this thread opens and starts is in a namespace."""
+    back = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{name}", os.O_RDONLY)
+    try:
+        assert ctypes.CDLL(None).setns(there, NETWORK) == 0
+        yield
+    finally:
+        assert ctypes.CDLL(None).setns(back, NETWORK) == 0
+        os.close(back)
+        os.close(there)
+
+
+def _ip(*arguments: str) -> None:
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"ip {' '.join(arguments)}: {done.stderr}")

@@ -8,8 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,7 @@ import yaml
 
 import forks
 from bundles import contents
-from clusters import TOKEN, Cluster, cluster
+from clusters import HOSTS, TOKEN, Cluster, cluster, cut, inside, linked
 from fits import PROBLEMS, Deadly, judged, tiny
 from gangs import Counter, hold
 from processes import is_gone, spawned
@@ -295,15 +295,53 @@ def test_an_address_is_a_host_and_a_port(address: str) -> None:
         checked(RunnerSettings, {"name": "ray", "address": address}, "here")
 
 
-def test_a_head_that_is_killed_in_the_middle_ends_the_run_in_a_line(nodes: Cluster, tmp_path: Path) -> None:
+def test_a_head_that_is_killed_in_the_middle_of_jobs_and_of_a_fit_ends_each_in_a_line(
+    nodes: Cluster, tmp_path: Path
+) -> None:
     """The last of these tests: the cluster is gone after it."""
-    sign = tmp_path / "begun"
+    signs = [tmp_path / "job", tmp_path / "worker"]
 
-    def kill() -> None:
-        until(sign.exists)
+    def jobs() -> None:
+        with runners.chosen("ray", nodes.address) as runner:
+            runner.run(hold, [(signs[0],)], ["a"], 1)
+
+    def fit() -> None:
+        with runners.chosen("ray", nodes.address) as runner, closing(runner.gang(Counter, (0, 0), "ab")) as gang:
+            gang.call("hold", signs[1])
+
+    with ThreadPoolExecutor() as threads:
+        asked = [threads.submit(each) for each in (jobs, fit)]
+        until(lambda: all(sign.exists() for sign in signs))
         nodes.kill("gcs_server", "raylet")
+    told = {str(each.exception()) for each in asked}
+    assert told == {f"the Ray cluster at {nodes.address} is gone: run `ray status`"}
 
-    threading.Thread(target=kill, daemon=True).start()
-    gone = pytest.raises(RunnerError, match=rf"^the Ray cluster at {nodes.address} is gone: run `ray status`$")
-    with gone, runners.chosen("ray", nodes.address) as runner:
-        runner.run(hold, [(sign,)], ["a"], 1)
+
+QUICK = {"initial_delay_ms": "1000", "period_ms": "500", "timeout_ms": "500", "failure_threshold": "3"}
+
+
+def test_a_link_that_is_cut_costs_what_is_behind_it_and_who_asked_from_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    monkeypatch.setattr("stemma.runners.driver.GOODBYE", 1.0)  # Ray does not end while it cannot say so
+
+    def ask(name: str, job: str) -> str:
+        with inside(name), runners.chosen("ray", made.address) as runner:
+            opened.add(name)
+            return str(next(runner.stream(hold, [(job, (tmp_path / job,))], 1))[1])
+
+    opened = set[str]()
+    quick = {f"RAY_health_check_{name}": value for name, value in QUICK.items()}
+    with ThreadPoolExecutor() as threads, linked() as (here, there), ExitStack() as ends:
+        with inside(here):
+            made = ends.enter_context(cluster(HOSTS[0], **quick))
+        with inside(there):
+            made.add("--num-cpus=3", f"--address={made.address}", f"--node-ip-address={HOSTS[1]}")
+        behind = threads.submit(ask, there, "b")
+        until(lambda: opened)
+        asked = threads.submit(ask, here, "a")  # it has most room on the other node
+        until((tmp_path / "a").exists)
+        cut(here)
+        assert asked.result() == "a: its process was killed, or its node"
+        assert str(behind.exception()) == f"the Ray cluster at {made.address} is gone: run `ray status`"
