@@ -114,6 +114,8 @@ def _sizes(found: "Comparison") -> Table:
     if a.latency is not None and b.latency is not None:
         rows.append(("1 row, ms", f"{a.latency.single:.3f}", f"{b.latency.single:.3f}"))
         rows.append(("256 rows, ms", f"{a.latency.batch:.3f}", f"{b.latency.batch:.3f}"))
+    if a.memory is not None and b.memory is not None:
+        rows.append(("in memory, MB", f"{a.memory / 1e6:.1f}", f"{b.memory / 1e6:.1f}"))
     return Table(("size and latency", found.a, found.b), rows)
 
 

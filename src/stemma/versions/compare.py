@@ -61,11 +61,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Size:
-    """What a version takes: bytes of its bundle, parameters of its network, its latency; None where not known."""
+    """What a version takes: bytes of its bundle, parameters of its network, latency, and bytes of memory; None where
+    not known."""
 
     bytes: int | None
     parameters: int | None
     latency: Latency | None
+    memory: int | None
 
 
 @dataclass(frozen=True)
@@ -387,11 +389,14 @@ def _slices(a: Predictions, b: Predictions, marks: Marks, metric: Metric, option
 def _sizes(
     versions: Pair, bundles: tuple[Bundle, Bundle] | None, columns: Columns | None, notes: list[str]
 ) -> tuple[Size, Size]:
-    """Of both, with the latency of bundles; with a note for each figure that is not known."""
+    """Of both, with latency and memory of bundles; with a note for each figure that is not known."""
     bytes_of = [_or_note(f"the bundle's size of {each.name}", notes, bundle_bytes, each) for each in versions]
     counts = [_or_note(f"the number of parameters of {each.name}", notes, parameters, each) for each in versions]
-    times = (None, None) if bundles is None else speed.latencies(*bundles, columns)
-    a, b = (Size(*each) for each in zip(bytes_of, counts, times, strict=True))
+    times: tuple[Any, ...] = (None, None)
+    held: tuple[int | None, ...] = (None, None)
+    if bundles is not None:
+        times, held = speed.latencies(*bundles, columns), tuple(speed.memory(each, columns) for each in bundles)
+    a, b = (Size(*each) for each in zip(bytes_of, counts, times, held, strict=True))
     return a, b
 
 

@@ -1,9 +1,11 @@
-"""How large two bundles are and how long they take, side by side on this machine."""
+"""How long two bundles take, and how much memory, side by side on this machine."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ BATCH = 256  # rows
 ROUNDS, SINGLES, BATCHES = 5, 40, 5  # and timed runs of each bundle in one
 TIME = Limits(seconds=600)  # for all of them
 WARM = 3  # runs before those: the first is ten times slower
+PAGES = Path("/proc/self/statm")  # of Linux: of this process, in memory the second number
 
 Columns = Mapping[str, Sequence[Any]]
 
@@ -41,6 +44,29 @@ def latencies(a: Bundle, b: Bundle, rows: Columns | None = None) -> tuple[Latenc
 
     (single_a, single_b), (batch_a, batch_b) = answer(medians, TIME)
     return Latency(single_a, batch_a), Latency(single_b, batch_b)
+
+
+def memory(bundle: Bundle, rows: Columns | None = None) -> int | None:
+    """Bytes that a process holds for one more of this bundle, opened and asked for 256 rows; None where the system does
+    not say. The first one is not counted: with it comes what all share."""
+    if not PAGES.is_file():
+        return None
+    asked = repeated(rows or sample(bundle), bundle, BATCH)
+
+    def held() -> int:
+        opened, before = list[Bundle](), 0
+        for _ in range(2):
+            before = _resident()
+            opened.append(Bundle.of(bundle.files))
+            opened[-1].predict(asked)
+        return max(0, _resident() - before)
+
+    found: int = answer(held, TIME)
+    return found
+
+
+def _resident() -> int:
+    return int(PAGES.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def sample(bundle: Bundle) -> Columns:

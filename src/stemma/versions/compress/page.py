@@ -19,7 +19,10 @@ from stemma.versions.speed import BATCH
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-HEAD = ("candidate", "verdict", "bytes", "1 row, ms", "rows/s", "on validation", "95 % interval of the difference")
+HEAD = (
+    "candidate", "verdict", "bytes", "in memory, MB", "1 row, ms", "rows/s", "on validation",
+    "95 % interval of the difference",
+)  # fmt: skip
 CAPTION = "The figure and its interval by what is left of size and time; a line joins those that no other beats"
 
 
@@ -32,12 +35,13 @@ def lines(found: Found) -> Iterator[tuple[str, ...]]:
         verdict = "within the budget" if found.budget.holds(each) else "loses too much"
         yield name, f"{verdict}{kept}{slower}", *_facts(each)
     for name, reason in found.others.items():
-        yield name, reason, *["-"] * 5
+        yield name, reason, *["-"] * 6
 
 
 def _facts(each: Comparison) -> Iterator[str]:
     size = each.sizes[1]
     yield f"{size.bytes:,}" if size.bytes else "-"
+    yield "-" if size.memory is None else f"{size.memory / 1e6:.1f}"
     yield from (f"{size.latency.single:.3f}", f"{BATCH / size.latency.batch * 1000:,.0f}") if size.latency else "--"
     yield figure(each.main.b)
     yield f"{signed(each.main.low)} to {signed(each.main.high)}"
