@@ -1,4 +1,5 @@
-"""A fit by several workers beside one, and beside PyTorch's DistributedDataParallel started by torchrun.
+"""A fit by several workers beside one, and beside PyTorch's DistributedDataParallel started by torchrun and by Ray
+Train.
 
 python bench/parallel.py
 """
@@ -6,6 +7,7 @@ python bench/parallel.py
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,11 +34,12 @@ def parallel() -> Table:
     """Rows a second of an MLP of 256 inputs and two layers of 1,024 units, batches of 2,048, one thread a worker, where
     each has a core to itself: by seconds of a processor, so that a busy machine tells the same, over the number of
     workers; the least of five epochs of eight steps. Starts, and how long one waits for another, are not in it."""
-    one, two, peer = _rate(workers=1), _rate(workers=2), _torchrun()
+    one, two, peer, trainer = _rate(workers=1), _rate(workers=2), _torchrun(), _peer(__file__, "trainer")
     pieces, shared = _rate(workers=2, accumulate=4), _rate(workers=2, shard=True)
     lines = (
         ("2 workers", two, "1 worker", one, ">= 1.6"),
         ("2 workers", two, "DDP by torchrun, 2 processes", peer, "about 1"),
+        ("2 workers", two, "DDP by Ray Train, 2 workers", trainer, "about 1"),
         ("2 workers, each 4 pieces", pieces, "a piece", two, ""),
         ("2 workers that share parameters", shared, "each has all", two, ""),
     )
@@ -75,19 +78,54 @@ def _spent(epoch: Callable[[], object], clock: Callable[[], float]) -> float:
 
 
 def _torchrun() -> float:
-    command = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__, "ddp")
-    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *command], env=alone, check=True, capture_output=True, text=True)
+    return _peer("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__, "ddp")
+
+
+def _peer(*command: str) -> float:
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_TOKEN": "a" * 64}
+    done = subprocess.run([sys.executable, *command], env=alone, check=True, stdout=subprocess.PIPE, text=True)
     return float(done.stdout.split()[-1])
 
 
 def ddp() -> None:
     """As PyTorch's tutorial has it."""
     distributed.init_process_group("gloo")
+    rate = _trained(nn.parallel.DistributedDataParallel)
+    if distributed.get_rank() == 0:
+        print(rate)
+    distributed.destroy_process_group()
+
+
+def trainer() -> None:
+    """As Ray's guide has it, on a Ray of this machine."""
+    import ray
+    from ray import train
+    from ray.train.torch import TorchTrainer, prepare_model
+
+    def work(config: dict[str, str]) -> None:
+        rate = _trained(prepare_model)
+        if train.get_context().get_world_rank() == 0:
+            Path(config["told"]).write_text(str(rate), encoding="utf-8")
+
+    with tempfile.TemporaryDirectory() as folder:
+        here, told = os.pathsep.join(sys.path), Path(folder, "told")
+        ray.init("local", num_cpus=3, include_dashboard=False, object_store_memory=2**28, log_to_driver=False,
+                 runtime_env={"env_vars": {"PYTHONPATH": here}})  # fmt: skip
+        given: dict[str, str] = {"told": str(told)}
+        kept = train.RunConfig(storage_path=folder)
+        TorchTrainer(
+            work, train_loop_config=given, scaling_config=train.ScalingConfig(num_workers=2), run_config=kept
+        ).fit()
+        ray.shutdown()
+        print(told.read_text(encoding="utf-8"))
+
+
+def _trained(together: Callable[[nn.Module], nn.Module]) -> float:
+    """Rows a second of one of two workers, each with its half of every batch."""
     rank = distributed.get_rank()
     rows, network = _rows(), TorchMlp(MODEL, PROBLEM).build()
     x, y = torch.from_numpy(rows.x), torch.from_numpy(rows.y)[:, None]
-    model = nn.parallel.DistributedDataParallel(network)
+    model = together(network)
     adam = torch.optim.AdamW(model.parameters(), fused=True)
 
     def epoch() -> None:
@@ -99,11 +137,10 @@ def ddp() -> None:
 
     seconds = torch.tensor([_spent(epoch, time.process_time) for _ in range(ROUNDS)])
     distributed.all_reduce(seconds)
-    if rank == 0:
-        print(BATCH * STEPS * 2 / float(seconds.min()))
-    distributed.destroy_process_group()
+    return BATCH * STEPS * 2 / float(seconds.min())
 
 
 if __name__ == "__main__":
     os.chdir(Path(__file__).parent.parent)
-    ddp() if sys.argv[1:] == ["ddp"] else page.main({"parallel": parallel})
+    peers = {"ddp": ddp, "trainer": trainer}
+    peers[sys.argv[1]]() if sys.argv[1:] and sys.argv[1] in peers else page.main({"parallel": parallel})

@@ -1,7 +1,7 @@
 """Tables of a million rows and more: time and memory of every stage, prepare beside its peers, and more workers.
 
 python bench/scale.py               all tables, into bench/README.md
-python bench/scale.py stages 20     one: stages, prepare, cores, workers, files; with so many million rows besides
+python bench/scale.py stages 20     one, of so many million rows besides: stages, prepare, cores, workers, files, shared
 
 Seconds are of a processor (user and system, children too), so that a busy machine tells the same; memory is what a
 process and its children hold beside what is mapped from files (RssAnon), looked at every 20 ms. Linux alone.
@@ -15,19 +15,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, update_wrapper
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 from pyarrow import parquet
 
 import page
 from page import Table
 from pipeline import ROOT, call, environment, project
+from purchase_intent.networks import NETWORKS
+from purchase_intent.settings import load
+from stemma import bundle
+from stemma.bundle import many
+from stemma.evaluation import folds
+from stemma.repo import stores
+from stemma.runners import chosen
+from stemma.tables import profile, split
 
 MILLION = 1_000_000
 SIZES = (1, 5)  # million rows
@@ -133,7 +143,7 @@ def files(_: tuple[int, ...]) -> Table:
     three, without what the same command takes when all is predicted; and seconds of a processor."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        _copied(ROOT / "data/prepared/test.parquet", folder / "rows")
+        _copied(ROOT / "data/prepared/test.parquet", folder / "rows", 16, 200_000)
         lines, alone = [], 0.0
         for jobs in (1, 2):
             clock, spent = min(_predicted(folder, jobs) for _ in range(3))
@@ -142,13 +152,64 @@ def files(_: tuple[int, ...]) -> Table:
     return ["processes", "clock", "processor", "faster by"], lines
 
 
-def _copied(file: Path, folder: Path) -> None:
-    """The rows of a file again and again, as 16 files."""
+def shared(_: tuple[int, ...]) -> Table:
+    """What Ray shares out on this machine, one piece at a time and two: predictions of eight files of 100,000 rows by
+    the default network, and four folds of it, of 8 epochs. Its workers are started before, by the same work. "Where
+    each has a core": two at a time beside one, by seconds of a processor, which a busy machine hardly lengthens; by
+    the clock, others on this machine count too."""
+    lines = []
+    with tempfile.TemporaryDirectory() as scratch, chosen("ray") as runner:
+        _copied(ROOT / "data/prepared/test.parquet", Path(scratch, "rows"), 8, 100_000)
+        for name, work in (("predict", _eight(Path(scratch))), ("folds", _folds(Path(scratch)))):
+            work(runner, 2)
+            (clock, spent), (less, both) = (_taken(partial(work, runner, count)) for count in (1, 2))
+            told = [f"{seconds:.1f} s" for seconds in (clock, less, spent, both)]
+            lines.append([name, *told, f"{clock / less:.2f}", f"{2 * spent / both:.2f}", ">= 1.6"])
+    head = ["what", "clock, 1", "2", "processor, 1", "2", "faster by the clock", "where each has a core", "goal"]
+    return head, lines
+
+
+def _eight(folder: Path) -> Callable[[Any, int], None]:
+    held = bundle.open_bundle(ROOT / MODEL)
+    asked = many.Many(str(folder / "rows"), str(folder / "out"), stores.at, bundle.Rows(Path()))
+
+    def work(runner: Any, count: int) -> None:
+        shutil.rmtree(asked.target, ignore_errors=True)  # else what is there would be left as it is
+        many.predict(held, asked, runner, count)
+
+    return work
+
+
+def _folds(folder: Path) -> Callable[[Any, int], None]:
+    settings, prepared = load(), ROOT / "data/prepared"
+    settings = settings.model_copy(update={"train": settings.train.model_copy(update={"epochs": 8})})
+    about = profile.read(prepared)
+    frame = folds.whole(prepared, about)
+    work = partial(folds.judge, folds.Common(settings, folds.Tables(NETWORKS), about, frame, folder))
+    jobs = [(rows,) for rows in split.folds(frame, settings.data, 4)]
+    return lambda runner, count: runner.run(work, jobs, list("abcd"), count)
+
+
+def _taken(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of the clock, and of a processor: of this process and of what it started and is there."""
+    start, before = time.perf_counter(), _processor()
+    work()
+    return time.perf_counter() - start, _processor() - before
+
+
+def _processor() -> float:
+    here = psutil.Process()
+    times = [each.cpu_times() for each in (here, *here.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
+def _copied(file: Path, folder: Path, files: int, count: int) -> None:
+    """The rows of a file again and again, as files of so many."""
     folder.mkdir()
     rows = parquet.read_table(file)
-    many = pa.concat_tables([rows] * (200_000 // rows.num_rows + 1)).slice(0, 200_000)
-    for number in range(16):
-        parquet.write_table(many, folder / f"{number}.parquet")
+    all_rows = pa.concat_tables([rows] * (count // rows.num_rows + 1)).slice(0, count)
+    for number in range(files):
+        parquet.write_table(all_rows, folder / f"{number}.parquet")
 
 
 def _predicted(folder: Path, jobs: int) -> tuple[float, float]:
@@ -246,5 +307,5 @@ def _step(what: str, *arguments: int) -> str:
 if __name__ == "__main__":
     sizes = (*SIZES, *(int(word) for word in sys.argv[1:] if word.isdecimal()))
     sys.argv[1:] = [word for word in sys.argv[1:] if not word.isdecimal()]
-    made = (stages, prepare, cores, workers, files)
+    made = (stages, prepare, cores, workers, files, shared)
     page.main({each.__name__: update_wrapper(partial(each, sizes), each) for each in made})
