@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 import fits
@@ -219,6 +221,21 @@ def test_by_row_numbers_on_the_grid_are_exact(gemm: bool) -> None:
     score = scorer(integers.by_row(dense(weights, gemm)).SerializeToString())
     np.testing.assert_allclose(score(x), x @ weights + gemm * np.arange(3), rtol=1e-6)
     assert (score(np.zeros((2, 40), np.float32)) == gemm * np.arange(3)).all()
+
+
+@given(st.integers(1, 30), st.integers(1, 4), st.booleans(), st.integers(0, 10**6), st.floats(-3, 3))
+def test_whatever_the_table_by_row_numbers_are_within_the_steps_and_go_by_no_neighbour(
+    inputs: int, units: int, gemm: bool, seed: int, size: float
+) -> None:
+    draw = np.random.default_rng(seed)
+    weights = draw.normal(size=(inputs, units)).astype(np.float32) * np.float32(10**size)
+    x = draw.standard_t(2, size=(6, inputs)).astype(np.float32) * draw.integers(0, 2, (6, 1)).astype(np.float32)
+    peak, most = np.abs(x).max(axis=1, keepdims=True), np.abs(weights).max(axis=0)
+    score = scorer(integers.by_row(dense(weights, gemm)).SerializeToString())
+    found, expected = score(x), x.astype(np.float64) @ weights + gemm * np.arange(units)
+    step = 0.5 / 64 + 0.5 / 127 + 0.25 / 64 / 127  # half of one of the weights, of the inputs, of both
+    assert (np.abs(found - expected) <= inputs * peak * most * step + 1e-5 * (1 + np.abs(expected))).all()
+    assert np.array_equal(found, np.concatenate([score(x[[place]]) for place in range(len(x))]))
 
 
 def test_the_largest_products_do_not_saturate() -> None:
