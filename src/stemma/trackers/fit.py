@@ -13,11 +13,8 @@ from stemma.trackers.base import Call, Counted
 
 BINS, SAMPLE = 30, 10_000  # of a histogram; values of a tensor that are counted
 FOLDER = layout.CURVES / "plots/metrics"
-STATE, SLOTS, MEAN = (
-    "state/network/",
-    "state/optimizer/",
-    "/exp_avg",
-)  # in the checkpoint: `training.base.Session.state`
+# Of tensors in the checkpoint, as `training.base.Session.state` names them, which takes long to import.
+STATE, SLOTS, MEAN = "state/network/", "state/optimizer/", "/exp_avg"
 
 
 class Fit:
