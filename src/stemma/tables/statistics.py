@@ -37,14 +37,6 @@ def make(
     """
     target = frame[settings.target]
     ordered = classes(target, settings)
-    source = frame.drop(columns=list(settings.derive))  # rows are the same, whatever is derived of them
-    columns, training = [(name, _role(name, settings)) for name in frame], features(frame.columns, settings)
-    hashes, digest, *facts = threads.together(
-        partial(sketch, source),
-        partial(content, source),
-        *(partial(_column, frame, name, role) for name, role in columns),
-        *(partial(_column, frame, name, role, splits["train"]) for name, role in training),
-    )
     train = None if settings.predicts.has_classes else target.iloc[splits["train"]]
     bayes = next((name for name in frame if _role(name, settings) == "bayes"), None)
     return {
@@ -54,7 +46,7 @@ def make(
         "target": settings.target,
         "classes": ordered,
         "positive": ordered[-1] if settings.predicts.has_positive else None,
-        "features": [{"name": name, "role": role} for name, role in training],
+        "features": [{"name": name, "role": role} for name, role in features(frame.columns, settings)],
         "encoded_width": sum(block.width for block in blocks),
         "blocks": [asdict(block) for block in blocks],
         "target_mean": None if train is None else float(train.mean()),
@@ -63,13 +55,28 @@ def make(
         "rows": len(frame),
         "row": row_column(frame),
         "splits": {name: _balance(target.iloc[rows], ordered) for name, rows in splits.items()},
+        **_facts(frame, settings, splits["train"]),
+        "bayes": bayes,
+        "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
+    } | _where_set(settings, None if train is None else train.to_numpy())
+
+
+def _facts(frame: pd.DataFrame, settings: Table, train: np.ndarray) -> dict[str, Any]:
+    """What costs most: of each column, and of the rows."""
+    source = frame.drop(columns=list(settings.derive))  # rows are the same, whatever is derived of them
+    columns, training = [(name, _role(name, settings)) for name in frame], features(frame.columns, settings)
+    hashes, digest, *facts = threads.together(
+        partial(sketch, source),
+        partial(content, source),
+        *(partial(_column, frame, name, role) for name, role in columns),
+        *(partial(_column, frame, name, role, train) for name, role in training),
+    )
+    return {
         "columns": {name: told for (name, _), told in zip(columns, facts, strict=False)},
         "training": {name: told for (name, _), told in zip(training, facts[len(columns) :], strict=True)},
         "content": {"sha256": digest},
         "sketch": {"kind": "bottom-k", "k": SKETCH, "hashes": hashes},
-        "bayes": bayes,
-        "bayes_roc_auc": None if bayes is None else bayes_auc(frame[bayes].to_numpy()),
-    } | _where_set(settings, None if train is None else train.to_numpy())
+    }
 
 
 def _where_set(settings: Table, train: np.ndarray | None = None) -> dict[str, Any]:

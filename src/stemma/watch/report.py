@@ -40,18 +40,12 @@ def write(
     found = drift.drift(folder, bundle, seconds, options.since)
     kept = Log(folder, options.since)
     versions = _in_order(read(kept, ("latency", *PREDICTED)))
-    rows, requests = (sum(each) for each in zip(*((len(a.table), a.requests) for a in versions.values()), strict=True))
-    judged = sum(len(each.judged.table) for each in versions.values())
     alarms = [(f"{each.version}: {shift.name} {shift.told}", "bad") for each in found.windows for shift in each.alarms]
     document = Document(
         title="In service",
         lead=f"{found.sentence[:1].upper()}{found.sentence[1:]}.",
         badges=tuple(alarms[:8] or [("no drift", "good")] * any(each.state == "judged" for each in found.windows)),
-        cards=(
-            ("requests", f"{requests:,}", f"{counted(rows, 'row')} of {folder.name}"),
-            ("versions", f"{len(versions)}", ", ".join(sorted(versions))[:80]),
-            ("outcomes", f"{judged / rows:.0%}", f"{judged:,} of {counted(rows, 'row')}"),
-        ),
+        cards=_cards(folder, versions),
         sections=(
             Section(
                 "Versions",
@@ -74,6 +68,16 @@ def write(
     )
     write_text(page, html(document, {}))
     return found
+
+
+def _cards(folder: Path, versions: Mapping[str, Answers]) -> tuple[tuple[str, str, str], ...]:
+    rows, requests = (sum(each) for each in zip(*((len(a.table), a.requests) for a in versions.values()), strict=True))
+    judged = sum(len(each.judged.table) for each in versions.values())
+    return (
+        ("requests", f"{requests:,}", f"{counted(rows, 'row')} of {folder.name}"),
+        ("versions", f"{len(versions)}", ", ".join(sorted(versions))[:80]),
+        ("outcomes", f"{judged / rows:.0%}", f"{judged:,} of {counted(rows, 'row')}"),
+    )
 
 
 def _in_order(versions: Mapping[str, Answers]) -> dict[str, Answers]:
