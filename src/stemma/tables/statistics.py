@@ -68,8 +68,8 @@ def _facts(frame: pd.DataFrame, settings: Table, train: np.ndarray) -> dict[str,
     hashes, digest, *facts = threads.together(
         partial(sketch, source),
         partial(content, source),
-        *(partial(_column, frame, name, role) for name, role in columns),
-        *(partial(_column, frame, name, role, train) for name, role in training),
+        *(partial(_column, frame[name], role) for name, role in columns),
+        *(partial(_in_rows, frame[name], role, train) for name, role in training),
     )
     return {
         "columns": {name: told for (name, _), told in zip(columns, facts, strict=False)},
@@ -220,9 +220,8 @@ def numbers(values: pd.Series) -> np.ndarray:
     return seconds(values.to_numpy("datetime64[us]"))
 
 
-def _column(frame: pd.DataFrame, name: str, role: str | None, rows: np.ndarray | slice = slice(None)) -> dict[str, Any]:
-    """Role, missing values and distribution of one column, in all rows or in some."""
-    values = frame[name].iloc[rows]
+def _column(values: pd.Series, role: str | None) -> dict[str, Any]:
+    """Role, missing values and distribution of one column."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         return {"role": role, "missing": int((values == "").sum()), **_counts(values[values != ""])}
     present = numbers(values)
@@ -231,6 +230,10 @@ def _column(frame: pd.DataFrame, name: str, role: str | None, rows: np.ndarray |
     if role == "boolean":
         return told | {"values": {"0": int((present == 0).sum()), "1": int((present == 1).sum())}}
     return told | described(present)
+
+
+def _in_rows(values: pd.Series, role: str, rows: np.ndarray) -> dict[str, Any]:
+    return _column(values.iloc[rows], role)
 
 
 def _counts(values: pd.Series) -> dict[str, Any]:
