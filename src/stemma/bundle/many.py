@@ -40,9 +40,8 @@ class Many:
     place: Callable[[str, str], Place]  # opens either; messages call it by the second text
     rows: Rows  # how to read them and what to keep; their path is not used
     again: bool = False  # what was made with another table or bundle is made anew
-    near: Path | None = (
-        None  # on this machine, for what processes write meanwhile: they are killed where a run ends early
-    )
+    # On this machine, for what processes write meanwhile: they are killed where a run ends early.
+    near: Path | None = None
 
 
 @dataclass(frozen=True)

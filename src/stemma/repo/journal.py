@@ -50,9 +50,14 @@ class Journal:
     stash: str | None = None  # the stash that was made
     made: str | None = None  # the commit of the restored state, from before HEAD moves to it
     done: tuple[str, ...] = ()  # the steps that are complete, in order
-    tree: str | None = None  # Git's, that is to be restored: of the project's files alone; None: all of the target's
+    tree: str | None = None  # Git's, that is to be restored; None: that of the target
     folder: str | None = None  # of the project, from Git's top folder; None in a journal of an older stemma
-    whole: bool = False  # others' files move too
+    whole: bool = False  # others' files move too; an older stemma wrote no tree then
+
+    @property
+    def moves_all(self) -> bool:
+        """Whether every file of Git's counts."""
+        return self.whole or self.tree is None
 
     @property
     def wanted(self) -> str:

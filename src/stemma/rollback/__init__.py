@@ -231,7 +231,7 @@ def _finish(outputs: Outputs, note: Journal, old: Kept, new: Kept, certain: set[
     note = journal.write(root, replace(note, done=(*note.done, "verified")))
     if note.commit:
         note = steps.commit(root, note)
-    others = () if note.tree and not note.whole else extent.others(root, note.target)
+    others = extent.others(root, note.target) if note.moves_all else ()
     return Rollback(note.revision, note.target, note.before, note.made, (), verified, note.stash, others=others)
 
 

@@ -262,7 +262,7 @@ def remove_added(root: Path, note: Journal, *, back: bool = False) -> None:
 
 def _extent(root: Path, note: Journal) -> Extent:
     """Which of Git's files a rollback moves."""
-    return extent.of(root, note.before, note.target, whole=note.whole or note.tree is None)
+    return extent.of(root, note.before, note.target, whole=note.moves_all)
 
 
 def _private(root: Path, folder: Path, doubted: bool = False) -> Path:

@@ -57,8 +57,10 @@ def find(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) ->
     sample = _Sample.draw(frame, settings, splits["train"])
     with warnings.catch_warnings():  # of all threads
         warnings.simplefilter("ignore", UserWarning)  # few rows of many classes look like values to scikit-learn
-        each = threads.each(partial(_of_column, frame, settings, splits, sample), features(frame.columns, settings))
-    found = [hint for some in each for hint in some]
+        by_column = threads.each(
+            partial(_of_column, frame, settings, splits, sample), features(frame.columns, settings)
+        )
+    found = [hint for some in by_column for hint in some]
     told = {hint.column for hint in found if hint.kind in ("empty", "constant")}
     judged = [name for name, _ in features(frame.columns, settings) if name not in told]
     found += [Hint("identical", second, text) for second, text in _identical(frame, judged)]

@@ -6,7 +6,7 @@ zero, below it, or holds it.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
@@ -392,11 +392,10 @@ def _sizes(
     """Of both, with latency and memory of bundles; with a note for each figure that is not known."""
     bytes_of = [_or_note(f"the bundle's size of {each.name}", notes, bundle_bytes, each) for each in versions]
     counts = [_or_note(f"the number of parameters of {each.name}", notes, parameters, each) for each in versions]
-    times: tuple[Any, ...] = (None, None)
-    held: tuple[int | None, ...] = (None, None)
+    seen: Iterable[tuple[Latency | None, int | None]] = [(None, None)] * 2
     if bundles is not None:
-        times, held = speed.latencies(*bundles, columns), tuple(speed.memory(each, columns) for each in bundles)
-    a, b = (Size(*each) for each in zip(bytes_of, counts, times, held, strict=True))
+        seen = zip(speed.latencies(*bundles, columns), [speed.memory(each, columns) for each in bundles], strict=True)
+    a, b = (Size(size, count, *took) for size, count, took in zip(bytes_of, counts, seen, strict=True))
     return a, b
 
 
