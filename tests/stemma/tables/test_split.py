@@ -1,9 +1,12 @@
+from math import ceil
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 import timing
 from stemma.errors import DataError
@@ -32,6 +35,17 @@ def test_splits_are_disjoint_cover_all_rows_and_hold_every_class(small, extra, t
     for rows in parts.values():
         assert (np.diff(rows) > 0).all()
         assert frame["y"].iloc[rows].nunique() == len(extra)
+
+
+@examples(deadline=None)
+@given(st.lists(st.integers(2, 40), min_size=1, max_size=6), st.floats(0.05, 0.5), seeds)
+def test_a_seed_gives_the_rows_that_scikit_learn_would_as_it_did_to_earlier_versions(small, counts, share, seed):
+    frame = labelled([*counts, counts[0]])  # equal classes have equal remainders: chance decides
+    parts = split.split(frame, small("t.csv", split={"test": share, "validation": share, "seed": seed}))
+    by_class = frame["y"] if ceil(len(frame) * share) > len(counts) else None
+    rest, test = train_test_split(np.arange(len(frame)), test_size=share, random_state=seed, stratify=by_class)
+    assert parts["test"].tolist() == sorted(test)
+    assert sorted([*parts["train"], *parts["validation"]]) == sorted(rest)
 
 
 def test_every_split_has_the_classes_in_the_same_shares(small):
