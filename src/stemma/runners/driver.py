@@ -83,9 +83,13 @@ class Driver:
                 while self._pipe.poll(GOODBYE) and self._pipe.recv()[1][0] != 0:
                     pass
         finally:
-            self._process.kill()
+            self.kill()
             self._process.join()
             self._pipe.close()
+
+    def kill(self) -> None:
+        """Where there is nobody whom Ray could tell that it ends: it would wait."""
+        self._process.kill()
 
 
 class Asked:
