@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stemma import layout
+from stemma.bundle import archive, model
 from stemma.toolkit import lock, rooms
 from worlds import PREFIXES, ROOT
 
@@ -258,6 +260,32 @@ def test_a_function_is_read_at_once() -> None:
                 if (node.end_lineno or 0) - first.lineno >= 45:
                     long.append(f"{name(path)}: {node.name}")
     assert long == []
+
+
+def test_the_name_of_a_file_stands_in_one_module() -> None:
+    """Those of a project in `layout`; of a bundle, beside what reads it. pyfunc.py is in bundles, and runs alone."""
+    found: dict[str, set[str]] = {}
+    for path in (path for path in SOURCES if path.name != "pyfunc.py"):
+        texts = (node.value for node in ast.walk(parsed(path)) if isinstance(node, ast.Constant))
+        for text in (text for text in texts if isinstance(text, str) and " " not in text):
+            found.setdefault(text.rpartition("/")[2], set()).add(name(path))
+    of_projects = [path.name for path in vars(layout).values() if isinstance(path, Path) and path.suffix]
+    of_bundles = {model.RECORD, model.REQUEST, model.RESPONSE, model.REFERENCE, model.BACKGROUND, archive.SIGNATURE}
+    homes = {file: found.get(file, set()) for file in (*of_projects, *of_bundles)}
+    several = {file: files for file, files in homes.items() if len(files) > 1}
+    assert several == {layout.GRAPH.name: {"src/stemma/layout.py", "src/stemma/bundle/archive.py"}}
+    assert len(of_projects) > 10
+
+
+def test_who_reads_json_that_stages_wrote_writes_it() -> None:
+    """But for the bundle, whose record carries reports as they are; for export, which shall not depend on what
+    evaluates; and for cookiecutter's file."""
+    readers, writers = (set(importers(f"stemma.files.{word}", "src/")) for word in ("read_json", "write_json"))
+    assert readers - writers == {
+        "src/purchase_intent/stages/export.py",
+        "src/stemma/bundle/contents.py",
+        "src/stemma/toolkit/update.py",
+    }
 
 
 def test_nothing_unpickles() -> None:

@@ -7,6 +7,7 @@ SPLITS = ("train", "validation", "test")
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
 PROFILE = PREPARED / "profile.json"
+ENCODER = PREPARED / "encoder.onnx"
 
 WEIGHTS = Path("models/weights")
 INDEX = WEIGHTS / "index.json"
@@ -14,6 +15,8 @@ CHECKPOINT = Path("models/checkpoint/last.safetensors")  # the last finished epo
 FOLDS = Path("models/checkpoint/folds")
 NETWORK = Path("models/network/network.onnx")  # the graph of the network, as it is judged and served
 EXPORT = Path("models/export")
+GRAPH = EXPORT / "model.onnx"
+PARITY = EXPORT / "parity.json"
 PACKAGE = Path("models/package/model.zip")
 RUNS = Path("runs")  # what trackers keep here; neither Git nor DVC sees it
 

@@ -33,12 +33,12 @@ from stemma.evaluation import (
     robustness,
 )
 from stemma.evaluation.settings import EvaluateSettings
-from stemma.files import read_json
 from stemma.metrics import added_to
 from stemma.report import document, plots
 from stemma.report import evaluation as report
 from stemma.tables import arrays, profile
 from stemma.trackers.run import judged
+from stemma.training import record as training
 from stemma.training.exported import scorer
 
 
@@ -57,7 +57,8 @@ def main() -> None:
     k, tables = settings.evaluate.folds, folds.Tables(NETWORKS, METRICS, LINES)
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
     asked = probe.Probe.of(layout.PREPARED, about, splits["test"], chosen, score)
-    more = {"folds": folded, "train": read_json(layout.TRAINING)["train"]} | examined(asked, train, settings.evaluate)
+    fitted = training.read(layout.TRAINING)["train"]
+    more = {"folds": folded, "train": fitted} | examined(asked, train, settings.evaluate)
     told = record.make(settings, about, splits | {"train": train}, chosen, network, others, more)
     told["weights"] = hashlib.sha256(layout.INDEX.read_bytes()).hexdigest()
     results.write(layout.REPORTS, told)

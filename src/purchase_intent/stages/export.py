@@ -12,7 +12,7 @@ from purchase_intent.settings import load
 from stemma import formats, layout
 from stemma.files import read_json
 from stemma.formats import proof
-from stemma.tables import arrays, encode, profile
+from stemma.tables import arrays, profile
 from stemma.training import networks
 from stemma.training.base import Problem
 
@@ -29,7 +29,7 @@ def main(name: str | None = None, folder: str = str(layout.EXPORT)) -> None:
         problem,
         layout.NETWORK.read_bytes(),
         NETWORKS[settings.model.name],
-        (layout.PREPARED / encode.FILE).read_bytes(),
+        layout.ENCODER.read_bytes(),
         about.inputs,
         read_json(layout.DECISION)["temperature"],
         settings.export,

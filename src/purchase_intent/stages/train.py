@@ -8,7 +8,6 @@ from purchase_intent.networks import NETWORKS
 from purchase_intent.settings import load
 from stemma import layout
 from stemma.evaluation import check
-from stemma.files import write_json
 from stemma.tables import arrays, profile
 from stemma.trackers.run import following
 from stemma.training import fit as training
@@ -33,7 +32,7 @@ def main() -> None:
         with watched(layout.CURVES, chosen, problem.task.score, layout.CHECKPOINT) as watch:
             fit = training.run(network, given, Rows(validation.x, validation.y), layout.CHECKPOINT, watch)
         network.save(layout.WEIGHTS)
-        write_json(layout.TRAINING, record.make(network, fit, chosen, begin, layout.WEIGHTS))
+        record.write(layout.TRAINING, record.make(network, fit, chosen, begin, layout.WEIGHTS))
     layout.CHECKPOINT.unlink()
 
 

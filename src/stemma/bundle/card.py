@@ -12,6 +12,7 @@ from stemma.compress.record import read
 from stemma.text import code, counted, escaped, figure, in_digits, interval, table
 
 Facts = Mapping[str, Any]
+CARD = "README.md"
 MOST = 10  # columns that are told
 
 

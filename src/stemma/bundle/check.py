@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from stemma.bundle.archive import GRAPH
 from stemma.bundle.graph import look
 from stemma.bundle.limits import LIMITS, Limits, answer
-from stemma.bundle.model import RECORD, REGISTERED, Bundle, open_bundle, reading
+from stemma.bundle.model import RECORD, REGISTERED, REQUEST, RESPONSE, Bundle, open_bundle, reading
 from stemma.errors import BundleError
 from stemma.semver import is_version, precedence
 from stemma.text import counted, in_one_line
 
-REQUEST, RESPONSE = "request.json", "response.json"
 MOST_ROUNDING = 1e-2  # of float16
 TOLERANCE = 1e-5  # of a replayed sample: of a probability, or of a value relative to itself
 
@@ -124,7 +123,7 @@ def sample(bundle: Bundle) -> Check:
     if REQUEST not in bundle.files or RESPONSE not in bundle.files:
         return Check("sample", None, "it has none")
     try:
-        columns = json.loads(bundle.files[REQUEST])["inputs"]
+        columns = bundle.sample
         expected = np.array(json.loads(bundle.files[RESPONSE])[bundle.signature.output], np.float64)
         given, apart = (
             np.asarray(each, np.float64) for each in (bundle.predict(columns), _one_by_one(bundle, columns))

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from stemma import runtime, signature
+from stemma import layout, runtime, signature, weights
 from stemma.bundle.archive import GRAPH, SIGNATURE
-from stemma.bundle.card import card
+from stemma.bundle.card import CARD, card
 from stemma.bundle.flavour import files as files_of_mlflow
-from stemma.bundle.model import BACKGROUND
+from stemma.bundle.model import BACKGROUND, RECORD, REFERENCE, REQUEST, RESPONSE
 from stemma.bundle.model import FORMAT as OF_FACTS
 from stemma.bundle.settings import PackageSettings
 from stemma.files import read_json
 from stemma.settings import Section
 from stemma.tables.profile import Profile
 from stemma.values import BY_COLUMN, Text
+from stemma.weights import Index
 
 Facts = dict[str, Any]
 SAMPLE = 3  # rows
@@ -30,7 +31,7 @@ CHOSEN = {"keep", "left_out", "merge", "target_log"}  # of the profile, where se
 class Results:
     """What the stages found: the index of the weights, how they were trained and judged, the graph and its proof."""
 
-    index: Facts
+    index: Index
     training: Facts
     compression: Facts
     metrics: Facts
@@ -40,13 +41,12 @@ class Results:
     graph: bytes
 
     @classmethod
-    def read(cls, weights: Path, export: Path, reports: Path) -> "Results":
-        names = ("training", "compression", "metrics", "evaluation", "decision")
-        parts = {name: read_json(reports / f"{name}.json") for name in names}
-        graph = (export / GRAPH).read_bytes()
-        return cls(
-            index=read_json(weights / "index.json"), parity=read_json(export / "parity.json"), graph=graph, **parts
-        )
+    def read(cls, stored: Path, export: Path, reports: Path) -> "Results":
+        """The record of a version carries the reports as they are."""
+        parts = ("training", "compression", "metrics", "evaluation", "decision")
+        told = {name: read_json(reports / getattr(layout, name.upper()).name) for name in parts}
+        told["parity"] = read_json(export / layout.PARITY.name)
+        return cls(index=weights.index(stored), graph=(export / layout.GRAPH.name).read_bytes(), **told)
 
 
 def files(
@@ -60,12 +60,12 @@ def files(
     """
     contract = describe(about, results.decision["threshold"]) | dialect(record["settings"]["data"])
     request, response = sample(about, contract, results.graph, prepared / "test.parquet")
-    told = {SIGNATURE: contract, "version.json": record, "request.json": request, "response.json": response}
-    told["reference.json"] = {"columns": about.raw["training"]}  # to compare what arrives in service with
+    told = {SIGNATURE: contract, RECORD: record, REQUEST: request, RESPONSE: response}
+    told[REFERENCE] = {"columns": about.raw["training"]}  # to compare what arrives in service with
     if settings.background:
         told[BACKGROUND] = background(about, contract, prepared / "train.parquet", settings.background)
     made = {name: _bytes(value) for name, value in told.items()}
-    made |= {GRAPH: results.graph, "requirements.txt": requirements().encode(), "README.md": card(record).encode()}
+    made |= {GRAPH: results.graph, "requirements.txt": requirements().encode(), CARD: card(record).encode()}
     if settings.mlflow:
         made |= files_of_mlflow(record["environment"]["python"], signature.parse(made[SIGNATURE]))
     return made
@@ -144,7 +144,6 @@ def version(about: Profile, results: Results, own: PackageSettings, sections: Ma
     """
     process = {name: value for name, value in results.training.items() if name != "environment"}
     told = ("source", "task", "target", "classes", "features", "rows", "splits", "content")
-    tensors = results.index["tensors"]
     settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
     texts: dict[str, str] = settings.get("data", {}).get("package", {})
     return {
@@ -154,14 +153,21 @@ def version(about: Profile, results: Results, own: PackageSettings, sections: Ma
         "intended_use": own.intended_use,
         "limits": list(own.limits),
         "licence": own.licence,
-        "structure": {key: results.index[key] for key in ("framework", "architecture", "structure")},
+        "structure": {
+            "framework": results.index.framework,
+            "architecture": [asdict(layer) for layer in results.index.layers],
+            "structure": results.index.structure,
+        },
         "data": {key: about.raw[key] for key in (*told, *(CHOSEN & about.raw.keys()))},
         "settings": settings,
         "process": process,
         "compression": results.compression,
         "metrics": results.metrics,
         "evaluation": results.evaluation,
-        "weights": [{key: tensor[key] for key in ("name", "shape", "dtype", "sha256")} for tensor in tensors],
+        "weights": [
+            {"name": each.name, "shape": each.shape, "dtype": each.dtype, "sha256": each.sha256}
+            for each in results.index.tensors
+        ],
         "export": {"parity": results.parity},
         "background": min(own.background, about.raw["splits"]["train"]["rows"]),
         "environment": results.training["environment"],

@@ -23,7 +23,8 @@ from stemma.files import open_plain
 from stemma.text import in_one_line
 
 RECORD, REGISTERED, BACKGROUND = "version.json", "registered.json", "background.json"
-FORMAT = 1  # of each
+REQUEST, RESPONSE, REFERENCE = "request.json", "response.json", "reference.json"
+FORMAT = 1  # of the first three
 TENSORS = {
     "number": "tensor(float)",
     "boolean": "tensor(float)",
@@ -62,6 +63,18 @@ class Bundle:
         found = self._facts(BACKGROUND)
         with reading(BACKGROUND):
             return {name: list(values) for name, values in found["inputs"].items()} if found else {}
+
+    @cached_property
+    def sample(self) -> Mapping[str, Sequence[Any]]:
+        """Columns of some rows, as a request has them; empty where the bundle has none."""
+        with reading(REQUEST):
+            return dict(json.loads(self.files.get(REQUEST, b'{"inputs": {}}'))["inputs"])
+
+    @cached_property
+    def reference(self) -> Mapping[str, Mapping[str, Any]]:
+        """The columns that it was trained on, as profile.json describes them; empty where the bundle has none."""
+        with reading(REFERENCE):
+            return dict(json.loads(self.files.get(REFERENCE, b'{"columns": {}}'))["columns"])
 
     @cached_property
     def digest(self) -> str:
@@ -154,7 +167,7 @@ def reading(record: str) -> Iterator[None]:
     """Turn what is not as a record has it, somewhere inside, into a BundleError of one line."""
     try:
         yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise BundleError(f"{record} is damaged ({type(error).__name__}: {in_one_line(error)})") from error
 
 

@@ -50,7 +50,7 @@ def search(
     if done.returncode:
         raise typer.Exit(done.returncode)
     found = json.loads(done.stdout.splitlines()[-1])  # the project's own code may have printed before
-    say(f"{found['sentence']} All trials: reports/search/{found['name']}/report.html")
+    say(f"{found['sentence']} All trials: reports/search/{found['name']}/{layout.PAGE.name}")
     for each in found["best"]:
         _made_real(root, found["name"], f"{found['study']}-{each['number']}", each, rows)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stemma import layout
 from stemma.cli.follow import seconds
 from stemma.cli.guard import guarding
 from stemma.cli.options import argument, flag, option
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def serve(
     sources: Annotated[
         list[str] | None,
-        argument("[[NAME=]SOURCE]...", "Bundles or folders of versions.", show_default="models/package/model.zip"),
+        argument("[[NAME=]SOURCE]...", "Bundles or folders of versions.", show_default=str(layout.PACKAGE)),
     ] = None,
     stage: Annotated[
         str | None, option("STAGE", "SOURCE is a repository, a clone or a Git URL: serve what this stage holds.")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from stemma import layout
 from stemma.compress.layers import SCALE, Product, products
 from stemma.compress.plain import Plain
 from stemma.errors import ExportError
@@ -53,7 +54,7 @@ def calibrated(given: Plain) -> Any:
     graph = copy.deepcopy(given.graph)  # the tool changes what it is given
     onnx.helper.set_model_props(graph, PRE_PROCESSED)
     with scratch("graph") as folder:
-        file = folder / "network.onnx"
+        file = folder / layout.NETWORK.name
         tools.quantize_static(
             graph,
             file,

@@ -5,12 +5,12 @@ A file that `data.source` names needs no rule: DVC notes its content.
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from stemma import layout
-from stemma.errors import SettingsError
-from stemma.files import read_json
+from stemma.errors import SettingsError, VersionError
 
 VERSIONS = {"train": ("init_from", "teacher")}  # settings that name a version, by section
 COMMIT = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
@@ -60,9 +60,10 @@ def _check_version(root: Path, key: str, name: str) -> None:
 
 def _noted(root: Path, key: str, name: str) -> str | None:
     """What the name stood for when the network in the work tree was trained."""
-    try:
-        noted = part(read_json(root / layout.TRAINING), key.rpartition(".")[2])
-    except (OSError, ValueError):  # a hint is lost, no more
-        return None
+    from stemma.repo.repository import WORKSPACE, Repository
+
+    noted: Mapping[str, Any] = {}
+    with suppress(VersionError):  # a hint is lost, no more
+        noted = part(Repository(root).version(WORKSPACE).training or {}, key.rpartition(".")[2])
     commit = noted.get("commit") if noted.get("revision") == name else None
     return commit if isinstance(commit, str) else None

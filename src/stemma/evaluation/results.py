@@ -12,16 +12,23 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
-from stemma.files import write_json
+from stemma import layout
+from stemma.files import read_json, write_json
 
 FORMAT = 1  # of evaluation.json
 
 
 def write(folder: Path, told: Mapping[str, Any]) -> None:
     """evaluation.json; of it decision.json, and metrics.json, which leaves out what is not defined."""
-    write_json(folder / "metrics.json", _flat(told))
-    write_json(folder / "evaluation.json", told)
-    write_json(folder / "decision.json", told["decision"])
+    write_json(folder / layout.METRICS.name, _flat(told))
+    write_json(folder / layout.EVALUATION.name, told)
+    write_json(folder / layout.DECISION.name, told["decision"])
+
+
+def read(file: Path) -> dict[str, Any]:
+    """One of those three."""
+    found: dict[str, Any] = read_json(file)
+    return found
 
 
 def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,6 +43,16 @@ def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
     if "classes" in told:
         flat["temperature"] = told["decision"]["temperature"]
     return flat
+
+
+def figures(metrics: Any, prefix: str = "") -> dict[str, float]:
+    """What metrics.json holds by dotted name: test.roc_auc, and threshold and temperature without a dot. What is no
+    number is left out."""
+    if isinstance(metrics, dict):
+        parts = (figures(item, f"{prefix}.{key}") for key, item in metrics.items())
+        return {name: value for part in parts for name, value in part.items()}
+    number = isinstance(metrics, int | float) and not isinstance(metrics, bool)
+    return {prefix.removeprefix("."): float(metrics)} if number and prefix else {}
 
 
 def told(tree: Any, *keys: str) -> Any:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stemma import layout
 from stemma.entries import Entry, added
 from stemma.errors import EntryError, ExportError
 from stemma.settings import Chosen
@@ -40,7 +41,7 @@ if TYPE_CHECKING:  # whoever loads settings, or runs a file in a process of its 
     from stemma.formats.settings import ExportSettings
     from stemma.training.base import Floats, Network, Problem
 
-ABOUT, ENCODER = "model.json", "encoder.onnx"  # beside a file that takes encoded rows
+ABOUT, ENCODER = "model.json", layout.ENCODER.name  # beside a file that takes encoded rows
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ NONE = "none"  # the method of a network that is not compressed
 GRAPH, TENSORS, REPLAY = "stemma.formats.graph", "stemma.formats.tensors", "stemma.formats.replay"
 KERAS, TORCH = "stemma.frameworks.tensorflow", "stemma.frameworks.torch"
 FORMATS = {
-    "onnx": Format("model.onnx", {"torch": GRAPH, "tensorflow": GRAPH}, graph=True, load=f"{REPLAY}:load_onnx"),
+    "onnx": Format(layout.GRAPH.name, {"torch": GRAPH, "tensorflow": GRAPH}, graph=True, load=f"{REPLAY}:load_onnx"),
     "saved_model": Format("saved_model", {"torch": f"{KERAS}.saved", "tensorflow": f"{KERAS}.saved"}, kept=False),
     "tflite": Format("model.tflite", {"tensorflow": f"{KERAS}.lite"}, encoded=True, load=f"{REPLAY}:load_tflite"),
     "h5": Format("model.h5", {"tensorflow": f"{KERAS}.archive"}, encoded=True, scores=True, code=True),

@@ -1,11 +1,18 @@
-"""Proof that one thing gives the predictions of another."""
+"""Proof that one thing gives the predictions of another; parity.json, written and read, which keeps proofs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stemma import layout
 from stemma.errors import ExportError
+from stemma.files import read_json, write_json
+
+Proof = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -52,3 +59,15 @@ def compare(
             f"{name} differs from the {origin} by {gaps[worst]:.3g} in test row {worst}, {setting} allows {tolerance:g}"
         )
     return Parity(len(gaps), float(gaps[worst]), float(gaps.mean()), worst)
+
+
+def write(folder: Path, proofs: Mapping[str, Proof]) -> None:
+    """By format. The facts of onnx stand first, alone where it is alone; what was made beside it is told by name."""
+    others = {name: proof for name, proof in proofs.items() if name != "onnx"}
+    write_json(folder / layout.PARITY.name, {**proofs.get("onnx", {}), **({"formats": others} if others else {})})
+
+
+def read(folder: Path, format: str) -> Proof:
+    """What `write` wrote of a format."""
+    found: Proof = read_json(folder / layout.PARITY.name)
+    return found if format == "onnx" else found["formats"][format]

@@ -8,7 +8,7 @@ from typing import Any
 
 from stemma import metrics
 from stemma.entries import naming
-from stemma.files import swapped_folder, write_json, write_text
+from stemma.files import swapped_folder, write_text
 from stemma.formats import ABOUT, ENCODED, ENCODER, Format, Served, parity, replay, ways
 from stemma.tables import encode
 from stemma.tables.arrays import Arrays
@@ -27,9 +27,7 @@ def write(served: Served, formats: Mapping[str, Format], test: Arrays, target: P
             write_text(folder / ABOUT, served.about())
         columns = encode.feeds(test.frame, served.features)
         proofs = {name: prove(served, name, format, folder, test, columns) for name, format in formats.items()}
-        # The facts of onnx stand first, alone where it is alone; what was made beside it is told by name.
-        told = proofs.pop("onnx", {}) | ({"formats": proofs} if proofs else {})
-        write_json(folder / "parity.json", told)
+        parity.write(folder, proofs)
 
 
 def prove(

@@ -9,10 +9,11 @@ import pandas as pd
 
 from stemma.evaluation.assessment import Judgement
 from stemma.evaluation.baselines import CONSTANT, NETWORK
-from stemma.files import read_json, swapped_folder
+from stemma.files import swapped_folder
 from stemma.report import charts, curves, explanation
 from stemma.report.pictures import draw
 from stemma.tables.arrays import Arrays
+from stemma.training import record
 
 
 def write(
@@ -38,10 +39,10 @@ def write(
     return drawn
 
 
-def of_training(folder: Path, record: Path) -> dict[str, str]:
-    """The picture of the learning curves in DVCLive's folder, if there are some; `record`: training.json."""
+def of_training(folder: Path, file: Path) -> dict[str, str]:
+    """The picture of the learning curves in DVCLive's folder, if there are some; `file`: training.json."""
     files = {split: folder / f"plots/metrics/{split}/loss.tsv" for split in ("train", "validation")}
     losses = {split: pd.read_csv(file, sep="\t")["loss"].to_numpy() for split, file in files.items() if file.is_file()}
     if not losses:
         return {}
-    return {"learning": draw(partial(charts.learning, losses=losses, kept=read_json(record)["epoch_kept"]))}
+    return {"learning": draw(partial(charts.learning, losses=losses, kept=record.read(file)["epoch_kept"]))}

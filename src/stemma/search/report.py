@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from stemma import layout
 from stemma.files import swapped_folder
 from stemma.metrics import label
 from stemma.report import document
@@ -33,7 +34,7 @@ def write(folder: Path, found: Found) -> None:
         _history(found).to_csv(new / "history.csv", index=False, lineterminator="\n")
         shares = pd.DataFrame({"setting": list(found.importance), "importance": list(found.importance.values())})
         shares.to_csv(new / "importance.csv", index=False, lineterminator="\n")
-        document.write(_document(found), new / "report.html", _drawn(found, table), new / "pictures")
+        document.write(_document(found), new / layout.PAGE.name, _drawn(found, table), new / "pictures")
 
 
 def _table(found: Found) -> pd.DataFrame:

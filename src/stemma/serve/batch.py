@@ -6,7 +6,6 @@ up to a multiple of 4, 8 or 16 rows, and where a row's answer still depends on i
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemma.bundle import Bundle
-from stemma.bundle.check import REQUEST, RESPONSE
+from stemma.bundle.model import REQUEST, RESPONSE
 from stemma.errors import StemmaError
 
 BOUND = 0.002  # seconds that a batch may run: what the first of it may lose
@@ -121,7 +120,7 @@ def shape_of(bundle: Bundle) -> Shape | None:
 
 def _drawn(bundle: Bundle) -> Columns:
     """Values of the sample in other company, and numbers near its numbers."""
-    draw, given = np.random.default_rng(0), json.loads(bundle.files[REQUEST])["inputs"]
+    draw, given = np.random.default_rng(0), bundle.sample
     return {
         each.name: [
             value * draw.random() if each.type == "number" and isinstance(value, float | int) else value

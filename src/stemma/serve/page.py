@@ -6,14 +6,13 @@ script and the style run that are in it, by their hashes.
 
 import base64
 import hashlib
-import json
 import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from stemma.bundle import Bundle
-from stemma.bundle.check import REQUEST
+from stemma.errors import BundleError
 from stemma.serve.routes import Answer, Call, Header, Route, in_json, versions
 
 FILE = Path(__file__).with_name("page.html")
@@ -61,9 +60,8 @@ def describe(call: Call) -> Answer:
 def _sample(bundle: Bundle) -> dict[str, Any] | None:
     """The first row of the bundle's sample."""
     try:
-        columns = json.loads(bundle.files[REQUEST])["inputs"]
-        return {each.name: columns[each.name][0] for each in bundle.signature.inputs}
-    except (KeyError, IndexError, TypeError, ValueError):
+        return {each.name: bundle.sample[each.name][0] for each in bundle.signature.inputs}
+    except (BundleError, KeyError, IndexError, TypeError):
         return None
 
 

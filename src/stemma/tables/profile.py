@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemma import task
+from stemma import layout, task
 from stemma.errors import DataError
 from stemma.files import finite, read_json, write_json
 from stemma.task import Task
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stemma.tables.settings import Role
 
 FORMAT = 1
-FILE = "profile.json"
+FILE = layout.PROFILE.name
 QUANTILES = (5, 25, 50, 75, 95)
 BINS = 10
 

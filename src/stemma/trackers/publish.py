@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from stemma import layout
 from stemma.bundle import flavour
+from stemma.bundle.card import CARD
 from stemma.bundle.model import Bundle, open_bundle
 from stemma.bundle.unpack import unpack
 from stemma.errors import StemmaError, VersionError
@@ -25,7 +26,7 @@ from stemma.repo.repository import Repository
 from stemma.text import in_one_line, without_password
 from stemma.trackers.base import silence
 from stemma.trackers.mlflow import PREFIX, address, client, experiment_of
-from stemma.versions.release import CARD, Released, release
+from stemma.versions.release import Released, release
 
 FOLDER = "model"  # of a run's artifacts
 KEY = ": set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"

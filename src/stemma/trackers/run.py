@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from stemma import layout
-from stemma.conf.difference import leaves
 from stemma.entries import Entry
-from stemma.files import read_json, sha256_of, write_text
+from stemma.evaluation import results
+from stemma.files import sha256_of, write_text
 from stemma.repo import places
 from stemma.repo.objects import md5_of
 from stemma.settings import Section
@@ -106,8 +106,8 @@ def judged(settings: Any, own: Mapping[str, Entry]) -> None:
         if run := _again(settings, own):
             drawn = {path.stem: path.read_text(encoding="utf-8") for path in sorted(layout.PICTURES.glob("*.svg"))}
             points = {name: _points(path) for name, path in CURVES.items()}
-            found = leaves(read_json(layout.METRICS)).items()
-            figures = {"/".join(path): value for path, value in found if isinstance(value, int | float)}
+            found = results.figures(results.read(layout.METRICS)).items()
+            figures = {name.replace(".", "/", 1): value for name, value in found}  # trackers group by what is before
             told = ("curves", {"points": points}), ("pictures", {"drawn": drawn})
             run.start(("figures", {"values": figures}), *told)
             run.end("FINISHED")
@@ -119,7 +119,7 @@ def packaged(settings: Any, own: Mapping[str, Entry]) -> None:
         if run := _again(settings, own):
             told = {"bundle": layout.PACKAGE.as_posix(), "bundle.object": places.key(md5_of(layout.PACKAGE))}
             told["bundle.sha256"] = sha256_of(layout.PACKAGE)
-            run.start(("tags", {"values": told}), ("graph", {"nodes": _nodes(layout.EXPORT / "model.onnx")}))
+            run.start(("tags", {"values": told}), ("graph", {"nodes": _nodes(layout.GRAPH)}))
             run.end("FINISHED", WAIT)
 
 

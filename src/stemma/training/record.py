@@ -1,12 +1,13 @@
-"""How a network came to be, as plain data: what training.json holds."""
+"""training.json, made, written and read: how a network came to be."""
 
 import importlib
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stemma import weights
-from stemma.files import finite
+from stemma.files import finite, read_json, write_json
 from stemma.training.base import Fit, Network
 from stemma.training.origin import Origin
 from stemma.training.settings import TrainSettings
@@ -33,6 +34,16 @@ def make(network: Network, fit: Fit, settings: TrainSettings, origin: Origin, st
         "moved": finite({name: distance for name, distance in fit.moved.items() if name not in buffers}),
         "environment": _environment(network),
     }
+
+
+def write(path: Path, made: Mapping[str, Any]) -> None:
+    write_json(path, made)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What `write` wrote."""
+    found: dict[str, Any] = read_json(path)
+    return found
 
 
 def _environment(network: Network) -> dict[str, Any]:

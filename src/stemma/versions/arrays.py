@@ -42,7 +42,7 @@ def tensors(repo: Repo, revision: str) -> Tensors:
     if index is None:
         raise no_model(version)
     with scratch("weights") as folder:
-        for file in {"index.json", *(tensor.file for tensor in index.tensors)}:
+        for file in {weights.facts.INDEX, *(tensor.file for tensor in index.tensors)}:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes(version.bytes(f"{WEIGHTS}/{file}"))
         try:

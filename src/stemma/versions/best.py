@@ -13,7 +13,7 @@ from typing import Any
 
 from stemma import metrics
 from stemma.errors import StemmaError, VersionError
-from stemma.evaluation.results import higher_is_better, main_figure, told
+from stemma.evaluation.results import figures, higher_is_better, main_figure, told
 from stemma.metrics import METRICS
 from stemma.metrics.resampling import Difference
 from stemma.repo.repository import PACKAGE, PREPARED, Repo, Repository, Revision, Version, opened
@@ -22,7 +22,7 @@ from stemma.versions import judged, predictions, speed
 from stemma.versions.compare import RESAMPLES, bundle_bytes, differences, parameters, recorded
 from stemma.versions.constraints import NAMES, Constraint, parse
 from stemma.versions.judged import Judged
-from stemma.versions.log import Entry, Log, flat, log, no_metric
+from stemma.versions.log import Entry, Log, log, no_metric
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ class Facts:
     def metrics(self) -> Mapping[str, float]:
         """Every number of reports/metrics.json: `validation.f1`, and those of the test rows without `test.`."""
         try:
-            found = flat(self.version.metrics)
+            found = figures(self.version.metrics)
         except VersionError as error:
             self.unread["metrics"] = str(error)
             return {}

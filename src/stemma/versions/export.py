@@ -5,15 +5,15 @@ and there `python src/stage.py export FORMAT FOLDER` runs, in this Python. The w
 are only read.
 """
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from stemma import layout
 from stemma.errors import ExportError, VersionError
 from stemma.files import check_folder, scratch, swapped_folder
+from stemma.formats import parity
 from stemma.names import stays_in
 from stemma.repo import project, trust
 from stemma.repo.git import git
@@ -21,7 +21,6 @@ from stemma.repo.repository import EXPORT, Repo, Version, no_model, opened
 from stemma.toolkit import lock
 
 ONNX = "onnx"  # what every version has: its folder holds it already
-GRAPH, PARITY = "model.onnx", "parity.json"
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Exported:
     folder: Path
     format: str
     revision: str
-    parity: dict[str, Any]
+    parity: parity.Proof
 
 
 def export(repo: Repo, revision: str, format: str, folder: Path | None = None) -> Exported:
@@ -55,7 +54,7 @@ def export(repo: Repo, revision: str, format: str, folder: Path | None = None) -
     if format != ONNX:
         trust.code(version.repository.root, version.commit, f"stemma export --format {format}")
     if format == ONNX:
-        content = {name: version.bytes(f"{EXPORT}/{name}") for name in (GRAPH, PARITY)}
+        content = {name: version.bytes(f"{EXPORT}/{name}") for name in (layout.GRAPH.name, layout.PARITY.name)}
         with swapped_folder(folder) as partial:
             for name, part in content.items():
                 (partial / name).write_bytes(part)
@@ -66,8 +65,7 @@ def export(repo: Repo, revision: str, format: str, folder: Path | None = None) -
             root = check_out(version.repository.root, version.commit, place)
             lay(version, root, ["export"])
             _run(version, root, format, folder, toolkit=lock.unpacked(root, place / "toolkit"))
-    told = json.loads((folder / PARITY).read_text(encoding="utf-8"))
-    return Exported(folder, format, version.name, told.get("formats", {}).get(format, told))
+    return Exported(folder, format, version.name, parity.read(folder, format))
 
 
 def lay(version: Version, root: Path, stages: Iterable[str]) -> None:

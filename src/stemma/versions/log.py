@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stemma.errors import VersionError
-from stemma.evaluation.results import main_figure, told
+from stemma.evaluation.results import figures, main_figure, told
 from stemma.repo import lockfile
 from stemma.repo.git import POINTER, at, commit_of, contents, git, ids, refs
 from stemma.repo.lockfile import LOCK, PARAMS
@@ -211,7 +211,7 @@ class History:
         root = self.repository.root
         blobs = ids(root, [at(commit, METRICS) for commit in commits])
         there = list(dict.fromkeys(filter(None, blobs)))
-        read = {blob: flat(_json(content)) for blob, content in zip(there, contents(root, there), strict=True)}
+        read = {blob: figures(_json(content)) for blob, content in zip(there, contents(root, there), strict=True)}
         decided = {blob: tuple(each for each in sorted(read[blob].items()) if "." not in each[0]) for blob in there}
         return {commit: decided.get(blob or "", ()) for commit, blob in zip(commits, blobs, strict=True)}
 
@@ -307,7 +307,7 @@ def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
         named = {name: told(training, name, "commit") for name in ("init_from", "teacher")}
         origins = {name: history.carried.get(of) or of for name, of in named.items() if isinstance(of, str)}
         network = _network(history.repository, history.commits[commit].weights)
-        yield Parts(settings, code, network, flat(metrics), origins)
+        yield Parts(settings, code, network, figures(metrics), origins)
 
 
 def _edited(history: History, blobs: Mapping[str, str | None], known: Mapping[str, bytes | None]) -> Iterator[str]:
@@ -373,14 +373,6 @@ def _json(content: bytes | None) -> Any:
         return None if content is None else json.loads(content)
     except (ValueError, RecursionError):
         return None
-
-
-def flat(metrics: Any, prefix: str = "") -> dict[str, float]:
-    """Nested figures by dotted name; what is no number is left out."""
-    if isinstance(metrics, dict):
-        return {name: value for key, item in metrics.items() for name, value in flat(item, f"{prefix}.{key}").items()}
-    number = isinstance(metrics, int | float) and not isinstance(metrics, bool)
-    return {prefix.removeprefix("."): float(metrics)} if number and prefix else {}
 
 
 def _main(root: Path, commit: str, metrics: Iterable[str]) -> str | None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stemma import layout
 from stemma.bundle import archive
 from stemma.bundle.archive import MANIFEST, SIGNED
-from stemma.bundle.card import told_version
+from stemma.bundle.card import CARD, told_version
 from stemma.bundle.model import FORMAT, REGISTERED, Bundle
 from stemma.files import check_place
 from stemma.repo import registry
@@ -17,8 +18,6 @@ from stemma.repo.registry import MODEL
 from stemma.repo.repository import Repo, Version, opened
 from stemma.semver import precedence
 from stemma.versions.predictions import bundle_of
-
-CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def release(repo: Repo = ".", revision: str = "HEAD", output: Path | None = None
         StemmaError: there is no such version, it has no bundle, or that is out of reach or damaged.
     """
     path = output or Path()
-    check_place(path / "model.zip" if path.is_dir() else path)
+    check_place(path / layout.PACKAGE.name if path.is_dir() else path)
     version = opened(repo).version(revision)
     bundle = bundle_of(version)
     number = _registered(version)

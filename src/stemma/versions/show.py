@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from stemma.compress import record
 from stemma.errors import VersionError
-from stemma.evaluation.results import interval
+from stemma.evaluation.results import figures, interval
 from stemma.layout import SPLITS
 from stemma.repo.git import git
 from stemma.repo.lockfile import PARAMS, Entry
@@ -36,7 +36,6 @@ from stemma.repo.repository import (
 )
 from stemma.versions.arrays import parameters
 from stemma.versions.doctor import untrue
-from stemma.versions.log import flat
 
 if TYPE_CHECKING:
     from stemma.weights import Index, Tensor
@@ -298,7 +297,7 @@ class Reader:
     def _metrics(self, metrics: Mapping[str, Any]) -> tuple[Metric, ...]:
         judged = self._part("intervals", EVALUATION, lambda: self.version.evaluation, lambda told: dict(told["test"]))
         found = []
-        for full, value in flat(metrics).items():
+        for full, value in figures(metrics).items():
             split, _, name = full.rpartition(".")
             found.append(Metric(split, name, value, *(interval({"test": judged}, full) or (None, None))))
         return tuple(found)

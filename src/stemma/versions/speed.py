@@ -1,7 +1,6 @@
 """How long two bundles take, and how much memory, side by side on this machine."""
 
 import ctypes
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from stemma.bundle import Bundle
 from stemma.bundle.limits import Limits, answer
+from stemma.errors import BundleError
 
 BATCH = 256  # rows
 ROUNDS, SINGLES, BATCHES = 5, 40, 5  # and timed runs of each bundle in one
@@ -76,10 +76,9 @@ def _resident() -> int:
 
 def sample(bundle: Bundle) -> Columns:
     """The rows of the sample request; a row of missing values where there is none."""
-    try:
-        found: Columns = json.loads(bundle.files["request.json"])["inputs"]
-    except (KeyError, TypeError, ValueError):
-        found = {}
+    found: Columns = {}
+    with suppress(BundleError):
+        found = bundle.sample
     names = [each.name for each in bundle.signature.inputs]
     return found if all(found.get(name) for name in names) else {name: [None] for name in names}
 

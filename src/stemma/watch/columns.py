@@ -1,6 +1,5 @@
 """Columns as profile.json describes them: those that a bundle was trained on, and those of a log's rows."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,23 +9,22 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import compute
 
-from stemma.bundle.model import Bundle, reading
+from stemma.bundle.model import REFERENCE, Bundle, reading
 from stemma.tables.distance import shares
 from stemma.tables.profile import described
 from stemma.text import dated, in_digits
 from stemma.watch.answers import Answers
 
-PREDICTION, REFERENCE = "prediction", "reference.json"
+PREDICTION = "prediction"
 Column = Mapping[str, Any]  # as profile.json describes it
 
 
 def trained(bundle: Bundle, answers: Answers) -> dict[str, Column]:
     """The reference of the bundle, for columns that were kept as they came."""
     with reading(REFERENCE):
-        columns = json.loads(bundle.files.get(REFERENCE, b'{"columns": {}}'))["columns"]
         inputs = {each.name: "values" if each.type in ("string", "boolean") else "histogram"
                   for each in bundle.signature.inputs if each.name not in answers.treated}  # fmt: skip
-        found = {name: columns[name] for name in inputs if name in columns}
+        found = {name: bundle.reference[name] for name in inputs if name in bundle.reference}
         if any(inputs[name] not in each or shares(each, each) is None for name, each in found.items()):
             raise ValueError("a column has no distribution")
     return found

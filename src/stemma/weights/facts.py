@@ -20,13 +20,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from stemma import layout
 from stemma.errors import WeightsError
 from stemma.text import counted
 from stemma.weights.networks import Layer
 from stemma.weights.sketch import BUCKETS
 
 FORMAT, WITHOUT_ZEROS = 1, 2
-INDEX = "index.json"
+INDEX = layout.INDEX.name
 FILE_NAME = re.compile(r"(tensors|packed|buffers)/[a-z0-9_][a-z0-9_.~-]*\.safetensors")  # never outside the store
 
 

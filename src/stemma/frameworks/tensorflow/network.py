@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras.src.utils.naming import reset_uids  # beside it stands clear_session alone, which forgets the seed too
 from numpy.typing import NDArray
 
-from stemma import runtime, weights
+from stemma import layout, runtime, weights
 from stemma.errors import TrainingError, WeightsError
 from stemma.files import scratch
 from stemma.training import shrink
@@ -85,7 +85,7 @@ class KerasNetwork(Network):
         signature = [keras.InputSpec(shape=(None, self.problem.inputs), dtype="float32", name="encoded")]
         with scratch("graph") as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Keras asks NumPy for a name that NumPy has retired
-            file = folder / "network.onnx"
+            file = folder / layout.NETWORK.name
             self.built.export(str(file), format="onnx", verbose=False, input_signature=signature, opset_version=OPSET)
             return onnx.load(file)
 

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stemma import runtime, threads
+from stemma import layout, runtime, threads
 from stemma.errors import DataError
 from stemma.tables import spool
 from stemma.tables.encode import categorical, dates, numeric
@@ -32,7 +32,7 @@ from stemma.tables.profile import Block
 from stemma.tables.settings import PrepareSettings, Role
 from stemma.values import seconds
 
-FILE = "encoder.onnx"
+FILE = layout.ENCODER.name
 OPSET = 18  # of ONNX; the export stage converts where its settings ask for another
 OUTPUT = "encoded"
 OUTPUTS = (OUTPUT, "prediction", "probabilities")  # of this graph, and of the exported one

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stemma.conf.difference import MISSING, compare
-from stemma.evaluation.results import interval
-from stemma.versions.log import flat
+from stemma.evaluation.results import figures, interval
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def metric_moves(
     before: Mapping[str, Any], after: Mapping[str, Any], evaluation: Mapping[str, Any] | None
 ) -> tuple[MetricMove, ...]:
     """Every figure of either version, in order; `evaluation` is evaluation.json of the version before."""
-    left, right = flat(before), flat(after)
+    left, right = figures(before), figures(after)
     return tuple(_move(key, left.get(key), right.get(key), interval(evaluation, key)) for key in {**left, **right})
 
 

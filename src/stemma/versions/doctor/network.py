@@ -78,6 +78,7 @@ def _dead_units(version: Version) -> Iterator[tuple[str, int, int, int]]:
 
     from stemma import parquet, runtime
     from stemma.bundle import look
+    from stemma.bundle.archive import GRAPH
     from stemma.bundle.limits import answer
     from stemma.versions.predictions import bundle_of
 
@@ -85,7 +86,7 @@ def _dead_units(version: Version) -> Iterator[tuple[str, int, int, int]]:
         if not version.has(path):
             raise Skipped(f"{path} is not in the version")
     bundle = bundle_of(version)
-    graph = onnx.load_from_string(bundle.files["model.onnx"])
+    graph = onnx.load_from_string(bundle.files[GRAPH])
     watched = [node.output[0] for node in graph.graph.node if node.op_type == "Relu"]
     if not watched:
         raise Skipped("the network has no ReLU")
@@ -100,7 +101,7 @@ def _dead_units(version: Version) -> Iterator[tuple[str, int, int, int]]:
         zeros = [np.all(output == 0, axis=output.shape.index(len(rows))) for output in outputs]
         return [(each.size, int(each.sum())) for each in zeros]
 
-    look(bundle.files["model.onnx"])
+    look(bundle.files[GRAPH])
     for name, (units, dead) in zip(_relus(version, watched), answer(silent), strict=True):
         yield name, units, dead, len(rows)
 
