@@ -7,6 +7,7 @@ from threading import Barrier
 import pytest
 
 from stemma import threads
+from stemma.errors import VersionError
 from timing import HANGS
 
 
@@ -29,6 +30,20 @@ def test_of_several_errors_the_first_item_s_is_raised():
 
     with pytest.raises(ValueError, match=r"^4$"):
         threads.each(fails, [4, 2, 3])
+
+
+def test_after_an_error_nothing_more_is_begun_by_any_thread() -> None:
+    """Of a server that is silent each would wait half a minute, three times."""
+    begun, together = [], Barrier(threads.WAITING)
+
+    def fails(number: int) -> None:
+        begun.append(number)
+        together.wait(HANGS)
+        raise VersionError("silent")
+
+    with pytest.raises(VersionError, match="silent"):
+        threads.each(fails, range(10 * threads.WAITING), waits=True)
+    assert len(begun) == threads.WAITING
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 9])

@@ -18,10 +18,10 @@ from typing import Literal
 from stemma.errors import VersionError
 from stemma.repo import registry
 from stemma.repo.git import run
-from stemma.repo.parallel import each
 from stemma.repo.registry import Registry
 from stemma.repo.repository import Repo, opened
 from stemma.text import nearest
+from stemma.threads import each
 
 Kind = Literal["Registered", "Promoted", "RolledBack", "Demoted", "Retired"]
 Signature = Literal["good", "bad", "none"]
@@ -161,7 +161,7 @@ def no_stage(known: Registry, stage: str) -> VersionError:
 
 def _verified(root: Path, events: Sequence[Event], known: Registry) -> Iterator[Event]:
     tags = {event.tag: event for event in known.events}
-    found = each(lambda event: _signature(root, tags[event.tag]), events)
+    found = each(lambda event: _signature(root, tags[event.tag]), events, waits=True)
     for event, (state, signer) in zip(events, found, strict=True):
         yield replace(event, signature=state, signer=signer)
 

@@ -18,12 +18,12 @@ from stemma.errors import VersionError
 from stemma.repo import places, trust
 from stemma.repo.inventory import listing
 from stemma.repo.objects import md5_of
-from stemma.repo.parallel import each
 from stemma.repo.places import Place
 from stemma.repo.repository import Repository
 from stemma.repo.stores import Stores
 from stemma.repo.trouble import told
 from stemma.text import few, in_one_line
+from stemma.threads import each
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ def astray(root: Path, *versions: Kept) -> str | None:
 
 def hashed(paths: Iterable[Path]) -> list[str]:
     """The MD5 of files, every byte read, some files at a time."""
-    return list(each(md5_of, list(paths)))
+    return each(md5_of, paths, waits=True)
 
 
 def _path(out: Any) -> str:

@@ -9,10 +9,10 @@ from stemma.errors import VersionError
 from stemma.repo import places
 from stemma.repo.inventory import Inventory, Object
 from stemma.repo.objects import RETRIES, file_system, is_object
-from stemma.repo.parallel import each
 from stemma.repo.places import Bucket, Folder, Place
 from stemma.repo.repository import Repository
 from stemma.text import in_one_line
+from stemma.threads import each
 
 Side = Literal["cache", "remote"]
 INSTALL = 'pip install -c requirements.lock -e ".[s3]"'
@@ -84,7 +84,7 @@ class Stores:
 
 def undone(duties: Sequence[tuple[Object, Place]]) -> list[tuple[Object, Place]]:
     """Those of objects and the places that must hold them that do not; nothing is read."""
-    sizes = each(lambda duty: duty[1].size(places.key(duty[0].md5)), duties)
+    sizes = each(lambda duty: duty[1].size(places.key(duty[0].md5)), duties, waits=True)
     return [duty for duty, size in zip(duties, sizes, strict=True) if size is None]
 
 

@@ -13,9 +13,9 @@ from stemma.repo.extent import Extent
 from stemma.repo.git import blob_ids, blobs, fields, git, own_folder, top, tree
 from stemma.repo.lockfile import is_in
 from stemma.repo.outputs import Kept, Outputs, astray, hashed
-from stemma.repo.parallel import each
 from stemma.repo.repository import WEIGHTS, Version
 from stemma.text import by_number, counted, few
+from stemma.threads import each
 
 IN_PROGRESS = {
     "MERGE_HEAD": ("merge", "git merge --abort"),
@@ -214,7 +214,7 @@ class Look:
         """The bytes in the remotes of what the cache lacks, and what keeps it from being fetched."""
         absent, name = self.absent, self.version.name
         try:
-            sizes = dict(zip(absent, each(self._size_in_remotes, list(absent)), strict=True))
+            sizes = dict(zip(absent, each(self._size_in_remotes, absent, waits=True), strict=True))
         except VersionError as error:
             return {}, [f"{_objects(len(absent), name)} not whole in the cache, and {error}"]
         lost = sorted({*self.new.lost, *(absent[md5] for md5, size in sizes.items() if size is None)})

@@ -16,10 +16,10 @@ from stemma.repo.git import blob_ids, blobs, commit_of, fields, git, is_set, top
 from stemma.repo.journal import Journal
 from stemma.repo.lockfile import is_in
 from stemma.repo.outputs import Kept, Outputs, astray, hashed
-from stemma.repo.parallel import each
 from stemma.repo.trouble import told
 from stemma.rollback.planning import Plan
 from stemma.text import counted, few
+from stemma.threads import each
 
 DVC_PARTIAL = re.compile(r"\.[0-9A-Za-z_-]{22}\.tmp")  # what DVC copies to before it renames
 TRAILER = "Stemma-Rollback-To"
@@ -44,8 +44,7 @@ def fetch(name: str, new: Kept, absent: Mapping[str, str], outputs: Outputs) -> 
         why = "; ".join(faults) or "no remote is configured"
         raise VersionError(f"{path} of {name} cannot be fetched ({why}); nothing was moved", run="stemma remote check")
 
-    for _ in each(one, list(absent.items())):
-        pass
+    each(one, absent.items(), waits=True)
 
 
 def save(outputs: Outputs, plan: Plan) -> None:

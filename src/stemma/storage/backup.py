@@ -16,7 +16,6 @@ from stemma.files import scratch, sha256_of
 from stemma.repo import clone, journal, locks, places
 from stemma.repo.git import commit_of, git, prefix, refs, top
 from stemma.repo.inventory import take
-from stemma.repo.parallel import each
 from stemma.repo.places import Folder, Place
 from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, Repo, Repository, Version, opened
 from stemma.repo.stores import Stores, at
@@ -25,6 +24,7 @@ from stemma.storage import manifest, sealing
 from stemma.storage.manifest import Manifest
 from stemma.storage.selection import select
 from stemma.text import counted, few
+from stemma.threads import each
 
 REFS = ("refs/heads", "refs/remotes", "refs/tags", "refs/exps")
 KEPT = "refs/stemma/kept/"  # versions of an earlier backup that no branch or tag holds any more
@@ -136,7 +136,7 @@ class _Work:
         return {md5: sizes[md5] for md5 in sorted(sizes)}, missing
 
     def _copied(self, missing: Sequence[str], paths: Mapping[str, str]) -> dict[str, int]:
-        found = dict(zip(missing, each(self._copy, missing), strict=True))
+        found = dict(zip(missing, each(self._copy, missing, waits=True), strict=True))
         lost = [paths.get(md5, md5) for md5, size in found.items() if size is None]
         if lost:
             what = f"no place holds a good copy of {few(lost)}: the earlier backup stands as it was"

@@ -6,16 +6,17 @@ folder at the root of the disk.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from stemma.errors import VersionError
 from stemma.repo import locks, places
 from stemma.repo.inventory import Object, take
-from stemma.repo.parallel import each
 from stemma.repo.places import Place
 from stemma.repo.repository import Repo, opened
 from stemma.repo.stores import Stores, undone
 from stemma.storage.selection import select
 from stemma.text import counted, few
+from stemma.threads import each
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,13 @@ def push(repo: Repo = ".", revisions: Sequence[str] = (), *, all: bool = False) 
             raise VersionError(f"{what}: push where they are, or `stemma restore` from a backup; nothing was sent")
         # A listing goes last: DVC takes a folder for pushed once that is there.
         files, listings = ([duty for duty in missing if duty[0].md5.endswith(".dir") is last] for last in (False, True))
-        sent = [size for part in (files, listings) for size in each(lambda duty: _sent(*duty, stores), part)]
+        sent = [size for part in (files, listings) for size in each(partial(_sent, stores), part, waits=True)]
     names = dict.fromkeys(place.name for _, place in duties)
     return Push(tuple(version.name for version in versions), len(duties), len(sent), sum(sent), tuple(names))
 
 
-def _sent(wanted: Object, place: Place, stores: Stores) -> int:
+def _sent(stores: Stores, duty: tuple[Object, Place]) -> int:
     """The bytes of an object that was sent."""
+    wanted, place = duty
     places.copy(wanted.md5, stores.cache, place, stores.scratch)
     return stores.cache.size(places.key(wanted.md5)) or 0

@@ -12,12 +12,12 @@ from stemma.names import in_bundle
 from stemma.repo import outputs, places, stores
 from stemma.repo.git import git
 from stemma.repo.objects import md5_of
-from stemma.repo.parallel import each
 from stemma.repo.places import Place
 from stemma.repo.repository import Repository
 from stemma.repo.trouble import told
 from stemma.storage import manifest, sealing
 from stemma.storage.manifest import Manifest
+from stemma.threads import each
 
 NO_DEFAULT = "[core]\n    remote = \n"
 
@@ -131,8 +131,7 @@ def _objects(opener: _Opener, cache: Place, passing: Path) -> None:
                 raise VersionError(f"{opener.place.url}/{name} is damaged: it does not hold what its name says")
             cache.put(places.key(md5), file, md5)
 
-    for _ in each(fill, list(opener.manifest.objects)):
-        pass
+    each(fill, opener.manifest.objects, waits=True)
 
 
 def _outputs_stay(opener: _Opener, folder: Path) -> None:

@@ -10,11 +10,11 @@ from stemma.repo import locks, places
 from stemma.repo.git import POINTER, contents
 from stemma.repo.inventory import Inventory, Object, take
 from stemma.repo.objects import is_kept
-from stemma.repo.parallel import each
 from stemma.repo.places import Place
 from stemma.repo.repository import WEIGHTS, Repo, Repository, Version, no_model, opened
 from stemma.repo.stores import Side, Stores
 from stemma.storage.selection import select
+from stemma.threads import each
 
 ALONE = "no default remote is set: the cache alone counts"
 
@@ -80,7 +80,7 @@ def verify(
         if chosen and not (inventory.objects or inventory.tracked):
             raise no_model(versions[0])
         duties = stores.duties(inventory, only)
-        found = list(each(_looked_at, duties))
+        found = each(_looked_at, duties, waits=True)
         faults = [fault for fault, _ in found if fault is not None]
         if repair:
             faults = [_repaired(fault, stores) for fault in faults]

@@ -9,14 +9,14 @@ from datetime import timedelta
 from stemma.errors import VersionError
 from stemma.repo import locks, places
 from stemma.repo.git import common_folder
-from stemma.repo.parallel import each
 from stemma.repo.places import Place
 from stemma.repo.repository import Repo, Repository, opened
-from stemma.repo.stores import Stores
+from stemma.repo.stores import Stores, undone
 from stemma.storage.gc import trash
 from stemma.storage.gc.planning import Plan, Work, collected, fit, kept_by_all, others, prepare
 from stemma.storage.gc.roots import Rules
 from stemma.text import by_number, counted, few
+from stemma.threads import each
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,10 @@ def _complete(work: Work, stores: Stores) -> None:
     somewhere = {md5 for held_there in work.stored for md5 in held_there}
     needed = [wanted for wanted in work.reachable.promoted.objects.values() if wanted.remotes]  # others are made here
     elsewhere = [wanted for wanted in needed if wanted.md5 not in somewhere]
-    duties = [(wanted, stores.remote(name)) for wanted in elsewhere for name in sorted(wanted.remotes, key=str)]
-    holding = each(lambda duty: duty[1] is not None and duty[1].size(places.key(duty[0].md5)) is not None, duties)
-    found = {wanted.md5 for (wanted, _), there in zip(duties, holding, strict=True) if there}
+    asked = [(wanted, stores.remote(name)) for wanted in elsewhere for name in sorted(wanted.remotes, key=str)]
+    duties = [(wanted, place) for wanted, place in asked if place is not None]
+    absent = {(wanted.md5, place.name) for wanted, place in undone(duties)}
+    found = {wanted.md5 for wanted, place in duties if (wanted.md5, place.name) not in absent}
     lost = [wanted for wanted in elsewhere if wanted.md5 not in found]
     if lost:
         paths = sorted({wanted.path for wanted in lost if wanted.versions.keys() & lost[0].versions.keys()})
@@ -185,7 +186,7 @@ def _verified(work: Work) -> int:
         place, md5 = duty
         return places.digest(place, md5) == md5 if place is cache else place.size(places.key(md5)) is not None
 
-    for (place, md5), good in zip(duties, each(is_good, duties), strict=True):
+    for (place, md5), good in zip(duties, each(is_good, duties, waits=True), strict=True):
         if not good:
             wanted = promoted[md5]
             what = f"{wanted.path} of {next(iter(wanted.versions))} is missing or damaged in the {place.name}"

@@ -9,6 +9,7 @@ from stemma.errors import VersionError
 from stemma.repo import extent, places
 from stemma.repo.git import git
 from stemma.repo.inventory import listing, take
+from stemma.repo.lockfile import LOCK
 from stemma.repo.places import Place, Stored
 from stemma.repo.repository import Repo, Repository, Revision, Version, opened
 from stemma.repo.stores import Stores
@@ -239,7 +240,7 @@ def _losses(
 
 def _changes(repository: Repository) -> list[tuple[str, str]]:
     """The commits, also those that only the reflog has, that changed what DVC keeps: the newest first, with subject."""
-    patterns = [f":(glob){start}{name}" for name in ("dvc.lock", "*.dvc") for start in ("", "**/")]
+    patterns = [f":(glob){start}{name}" for name in (LOCK, "*.dvc") for start in ("", "**/")]
     asked = ("log", "--all", "--reflog", "--full-history", "-m", "--format=%H %s", "--no-patch", "--", *patterns)
     lines = git(repository.root, *asked).decode(errors="replace").splitlines()
     pairs = [line.partition(" ") for line in lines]

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from stemma.errors import VersionError
 from stemma.files import scratch
 from stemma.repo import journal, locks, places
-from stemma.repo.parallel import each
 from stemma.repo.places import Folder, Place
 from stemma.repo.trouble import told
+from stemma.threads import each
 
 FOLDER = "stemma-trash"
 JOURNAL = "journal.json"
@@ -109,8 +109,7 @@ def fill(place: Place, run: str, objects: Iterable[str]) -> None:
     The listings of folders go first: DVC takes a folder whose listing is in a remote for whole.
     """
     for part in _parted(objects):
-        for _ in each(lambda md5: place.move(places.key(md5), trashed(run, md5)), part):
-            pass
+        each(lambda md5: place.move(places.key(md5), trashed(run, md5)), part, waits=True)
 
 
 def bring_back(place: Place, run: str) -> tuple[int, int]:
@@ -130,8 +129,7 @@ def bring_back(place: Place, run: str) -> tuple[int, int]:
 
     listings, files = _parted(there)
     for part in (files, listings):
-        for _ in each(back, part):
-            pass
+        each(back, part, waits=True)
     if run in found.journals:
         place.delete(f"{FOLDER}/{run}/{JOURNAL}")
     _tidy(place, run)
@@ -141,8 +139,7 @@ def bring_back(place: Place, run: str) -> tuple[int, int]:
 def remove(place: Place, run: str, objects: Sequence[str]) -> None:
     """Delete a run for good. Its journal goes first: from then on it cannot be brought back in half."""
     place.delete(f"{FOLDER}/{run}/{JOURNAL}")
-    for _ in each(lambda md5: place.delete(trashed(run, md5)), objects):
-        pass
+    each(lambda md5: place.delete(trashed(run, md5)), objects, waits=True)
     _tidy(place, run)
 
 
