@@ -3,12 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+P = TypeVar("P", float, float | None)
 EXACT = 25  # discordant rows below which McNemar's test counts instead of approximating
 
 
@@ -95,10 +96,12 @@ def z(difference: float, error: float, name: str = "z") -> Test:
     return Test(name, statistic, float(2 * stats.norm.sf(abs(statistic))))
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """p-values corrected for their number, in the order given (Holm, Scandinavian Journal of Statistics 6, 1979)."""
-    order = np.argsort(p, kind="stable")
-    raised = np.asarray(p, np.float64)[order] * np.arange(len(order), 0, -1)
-    corrected = np.empty(len(order))
-    corrected[order] = np.minimum(np.maximum.accumulate(raised), 1) if len(order) else raised
-    return [float(value) for value in corrected]
+def holm(p: Sequence[P]) -> list[P]:
+    """p-values corrected for their number, in the order given (Holm, Scandinavian Journal of Statistics 6, 1979). None
+    is no test's, and stays."""
+    known = np.array([each for each in p if each is not None], np.float64)
+    order = np.argsort(known, kind="stable")
+    raised = known[order] * np.arange(len(order), 0, -1)
+    known[order] = np.minimum(np.maximum.accumulate(raised), 1) if len(order) else raised
+    corrected = iter(known.tolist())
+    return [None if each is None else next(corrected) for each in p]

@@ -374,10 +374,10 @@ def _slices(a: Predictions, b: Predictions, marks: Marks, metric: Metric, option
         tested = len(places) >= FEWEST and math.isfinite(each.error)
         test = (_test(metric.name, one, other) or tests.z(each.difference, each.error)) if tested else None
         found.append((each, test))
-    corrected = iter(tests.holm([test.p for _, test in found if test is not None]))
+    corrected = tests.holm([None if test is None else test.p for _, test in found])
     made = []
-    for (column, value, places), (each, test) in zip(marks, found, strict=True):
-        p, by = None if test is None else next(corrected), each.difference
+    for (column, value, places), (each, test), p in zip(marks, found, corrected, strict=True):
+        by = each.difference
         verdict = _verdict(p is not None and p < SIGNIFICANCE and by != 0, by > 0, metric.better == "higher")
         made.append(Slice(column, value, len(places), each, test, p, verdict))
     return tuple(made)

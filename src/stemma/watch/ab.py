@@ -255,7 +255,6 @@ def _slices(both: tuple[Answers, Answers], task: Task, metric: Metric, by: Seque
             found = _difference((first, second), task, metric) if min(rows) else NOTHING
             p = _p(found, _callers((first, second)))
             made.append(Slice(column, part.value, rows, found, p, "not distinguishable"))
-    corrected = iter(tests.holm([each.corrected for each in made if each.corrected is not None]))
-    holm = [None if each.corrected is None else next(corrected) for each in made]
+    holm = tests.holm([each.corrected for each in made])
     return tuple(replace(each, corrected=p, verdict=_verdict(each.difference, p, metric))
                  for each, p in zip(made, holm, strict=True))  # fmt: skip
