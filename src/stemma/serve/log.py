@@ -6,7 +6,7 @@ import select
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -15,8 +15,18 @@ from stemma.serve.routes import Answer, Header
 STDERR = 2
 ATONCE = 4096  # bytes that a pipe which takes some takes whole
 TOGETHER = 0.01  # seconds of requests that are written, and counted, at once: most of what that costs is each time's
-# moment, method, path, id, headers, answer, seconds
-Told = tuple[float, str, str, str, Sequence[Header], Answer, float]
+
+
+class Told(NamedTuple):
+    """A request and its answer. Not the scope, which holds the body."""
+
+    moment: float
+    method: str
+    path: str
+    id: str
+    headers: Sequence[Header]
+    answer: Answer
+    seconds: float
 
 
 def note(event: str, **facts: Any) -> None:
@@ -33,21 +43,19 @@ class Requests:
     def tell(self, scope: Mapping[str, Any], answer: Answer, seconds: float) -> None:
         if not self._told:
             asyncio.get_running_loop().call_later(TOGETHER, self.write)
-        # Not the scope, which holds the body.
         named = scope["method"], scope["path"], scope["id"], scope["headers"]
-        self._told.append((time.time(), *named, answer, seconds))
+        self._told.append(Told(time.time(), *named, answer, seconds))
 
     def write(self) -> None:
         """What was told."""
         told, self._told = self._told, []
-        _write([_request(*each) for each in told])
+        _write(map(_request, told))
 
 
-def _request(
-    moment: float, method: str, path: str, id: str, headers: Sequence[Header], answer: Answer, seconds: float
-) -> bytes:
-    told = _names(method, path, id, headers, {"time": datetime.fromtimestamp(moment, UTC), "event": "request"})
-    told["status"], told["seconds"] = answer.status, int(seconds * 1e6) / 1e6  # `round` to places is slow
+def _request(each: Told) -> bytes:
+    when = {"time": datetime.fromtimestamp(each.moment, UTC), "event": "request"}
+    told, answer = _names(each.method, each.path, each.id, each.headers, when), each.answer
+    told["status"], told["seconds"] = answer.status, int(each.seconds * 1e6) / 1e6  # `round` to places is slow
     if answer.version is not None:
         told |= answer.version.facts
         told["rows"] = answer.rows

@@ -166,7 +166,7 @@ class _Look:
     versions: int  # how many there are
     now: float  # seconds since 1970
     reference: dict[str, Column] = field(default_factory=dict)
-    usual: tuple[float, float] | None = None  # the main figure and its standard error
+    usual: Came | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
     began: bool = False
 
@@ -194,7 +194,7 @@ def _judged(asked: Asked, look: _Look) -> Window:
     came = _figure(part)
     window = replace(window, expected=expected(part.answers, came))
     if not look.began:  # what the bundle says nothing of is held beside the first window
-        look.began, look.usual = True, look.usual or (came and came[:2])
+        look.began, look.usual = True, look.usual or came
         look.reference = {**part.profiles, **look.reference}
         if look.bundle is None:
             return replace(window, state="reference")
@@ -237,14 +237,14 @@ def _decided(bundle: Bundle) -> dict[str, Column]:
         return {PREDICTION: {"missing": 0, "values": counts, "other": 0}}
 
 
-def _recorded(bundle: Bundle, name: str) -> tuple[float, float] | None:
-    """The main figure of the test rows, and its standard error."""
+def _recorded(bundle: Bundle, name: str) -> Came | None:
+    """The main figure of the test rows."""
     with reading(RECORD):
         tests_of = (bundle.record.get("evaluation") or {}).get("test") or {}
         told = tests_of.get(name) or {}
         if None in (told.get("value"), told.get("low"), told.get("high")):
             return None
-        return told["value"], (told["high"] - told["low"]) / (2 * Z)
+        return Came(told["value"], (told["high"] - told["low"]) / (2 * Z))
 
 
 def _figure(part: Part) -> Came | None:
@@ -256,14 +256,13 @@ def _figure(part: Part) -> Came | None:
     return Came(value, error, judged.callers) if math.isfinite(value) and error > 0 else None
 
 
-def _of_figure(
-    name: str, usual: tuple[float, float] | None, came: Came | None, alpha: float, family: int
-) -> Iterator[Shift]:
+def _of_figure(name: str, usual: Came | None, came: Came | None, alpha: float, family: int) -> Iterator[Shift]:
     """Once outcomes are there."""
     if came is not None and usual is not None:
-        errors = (came.value - usual[0]) / math.hypot(came.error, usual[1])
+        errors = (came.value - usual.value) / math.hypot(came.error, usual.error)
         p = sequential.p(errors, came.callers, sequential.SOON) * family
-        yield Shift(name, "figure" if p < alpha else None, f"{figure(usual[0])} -> {figure(came.value)}", min(1.0, p))
+        moved = f"{figure(usual.value)} -> {figure(came.value)}"
+        yield Shift(name, "figure" if p < alpha else None, moved, min(1.0, p))
 
 
 def _of_column(name: str, before: Column, now: Column, values: Any, alpha: float, family: int) -> Iterator[Shift]:

@@ -35,11 +35,11 @@ class Expected:
 
 
 class Came(NamedTuple):
-    """The main figure by the outcomes until now, its standard error, and the callers that they are of."""
+    """The main figure, its standard error, and the callers that the outcomes are of; 0: it was recorded."""
 
     value: float
     error: float
-    callers: int
+    callers: int = 0
 
 
 def expected(answers: Answers, came: Came | None) -> Expected | None:
