@@ -46,8 +46,6 @@ class Column:
     psi: float | None  # None where the two cannot be compared
     jensen_shannon: float | None
     level: str | None  # what the PSI is called: stable, moderate, large
-    missing_before: int | None  # rows without a value; None where the column is not there
-    missing_after: int | None
 
 
 @dataclass(frozen=True)
@@ -149,18 +147,17 @@ def _kept(jaccard: float, rows: Sequence[int]) -> int:
 def _column(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Column:
     sides = before or {}, after or {}
     roles: tuple[str | None, str | None] = sides[0].get("role"), sides[1].get("role")
-    missing: tuple[int | None, int | None] = sides[0].get("missing"), sides[1].get("missing")
     if before is None or after is None:
         status = "added" if before is None else "removed"
-        return Column(name, status, *roles, None, None, None, *missing)
+        return Column(name, status, *roles, None, None, None)
     if before == after:
-        return Column(name, "same", *roles, 0.0, 0.0, drift.level(0.0), *missing)
+        return Column(name, "same", *roles, 0.0, 0.0, drift.level(0.0))
     cut = drift.shares(before, after)
     if before["role"] != after["role"] or cut is None:
         status = "drifted" if before["role"] == after["role"] else "changed"
-        return Column(name, status, *roles, None, None, None, *missing)
+        return Column(name, status, *roles, None, None, None)
     psi = drift.psi(*cut)
-    return Column(name, "drifted", *roles, psi, drift.jensen_shannon(*cut), drift.level(psi), *missing)
+    return Column(name, "drifted", *roles, psi, drift.jensen_shannon(*cut), drift.level(psi))
 
 
 def _balance(splits: Mapping[str, Any]) -> dict[str, float]:
