@@ -82,7 +82,8 @@ class _Commit:
         self.version, self.root = version, version.repository.root
         self._files = cache(self._found)  # several stages depend on one path
         said = (version.lock or {}).get("stages") or {}
-        self.stages = {name: entry for name, entry in said.items() if name not in self._elsewhere}
+        elsewhere = {name for name, entry in self._defined.items() if "wdir" in entry.get("do", entry)}
+        self.stages = {name: entry for name, entry in said.items() if name not in elsewhere}
 
     @cached_property
     def _defined(self) -> dict[str, dict[str, Any]]:
@@ -92,11 +93,6 @@ class _Commit:
             return lockfile.stages(self.version.text(path)) if self.version.has(path) else {}
         except ValueError:
             return {}
-
-    @cached_property
-    def _elsewhere(self) -> set[str]:
-        """Stages whose paths are not from here."""
-        return {name for name, entry in self._defined.items() if "wdir" in entry.get("do", entry)}
 
     @cached_property
     def _tree(self) -> dict[str, list[str]]:

@@ -38,20 +38,19 @@ STATUS = {
     503: CODES["SlowDown"],
     507: CODES["XMinioStorageFull"],
 }
+SILENT = "nothing answers there: check the endpoint's URL, the network, and the server"
+BROKEN = (
+    "ConnectionClosedError", "ServerDisconnectedError", "IncompleteReadError", "ClientPayloadError", "HTTPClientError",
+)  # fmt: skip
 NAMES = {  # of errors, most of them botocore's and aiohttp's: neither is imported, for an S3 remote may not be in use
     "FileExistsError": "another run has written it meanwhile: run this again",
     "NoCredentialsError": "no key is set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "PartialCredentialsError": "only half of the key is set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "ProfileNotFound": "the profile is not in ~/.aws/config: correct AWS_PROFILE or `dvc remote modify NAME profile`",
-    "EndpointConnectionError": "nothing answers there: check the endpoint's URL, the network, and the server",
-    "ClientConnectorError": "nothing answers there: check the endpoint's URL, the network, and the server",
+    **dict.fromkeys(("EndpointConnectionError", "ClientConnectorError"), SILENT),
     "ConnectTimeoutError": "nothing answers in time: check the endpoint's URL, the network, and the server",
     "ReadTimeoutError": "the server stopped answering: try again; `dvc remote modify NAME read_timeout SECONDS`",
-    "ConnectionClosedError": "the server broke off: try again",
-    "ServerDisconnectedError": "the server broke off: try again",
-    "IncompleteReadError": "the server broke off: try again",
-    "ClientPayloadError": "the server broke off: try again",
-    "HTTPClientError": "the server broke off: try again",
+    **dict.fromkeys(BROKEN, "the server broke off: try again"),
     "FlexibleChecksumError": "the bytes came damaged: try again; `stemma verify` hashes what is there",
     "FSTimeoutError": "the server stopped answering: try again",
     "SSLError": "its certificate is not trusted, or it does not speak HTTPS: `dvc remote modify NAME ssl_verify FILE`",

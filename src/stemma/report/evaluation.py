@@ -54,9 +54,14 @@ def _sections(told: Told, drawn: Container[str]) -> Iterator[Section]:
         yield _decisions(told)
     if told["task"] == "multiclass":
         yield _classes(told)
-    yield _probabilities(told) if KINDS[told["task"]].has_classes else _errors()
-    more = {"importance": _importance, "explanation": _explanation, "robustness": _robustness, "slices": _slices,
-            "fairness": _fairness, "folds": _folds, "gate": _gate}  # fmt: skip
+    if KINDS[told["task"]].has_classes:
+        yield _probabilities(told)
+    else:
+        drawings = Chart("residuals", "Actual against predicted"), Chart("errors", "How errors spread")
+        yield Section("Errors", drawings)
+    more = {"importance": _importance, "explanation": lambda told: explanation.section(told["explanation"]),
+            "robustness": _robustness, "slices": _slices, "fairness": _fairness, "folds": _folds,
+            "gate": _gate}  # fmt: skip
     yield from (section(told) for name, section in more.items() if told.get(name))
     if "learning" in drawn:
         yield Section("Training", (Chart("learning", "The loss after each epoch, and the epoch that was kept"),))
@@ -253,10 +258,6 @@ def _probabilities(told: Told) -> Section:
     )
 
 
-def _errors() -> Section:
-    return Section("Errors", (Chart("residuals", "Actual against predicted"), Chart("errors", "How errors spread")))
-
-
 def _importance(told: Told) -> Section:
     """What the figure loses where a column tells nothing."""
     found = told["importance"]
@@ -265,10 +266,6 @@ def _importance(told: Told) -> Section:
     text += f" the mean of {counted(found['repeats'], 'draw')}. Columns that tell the same stand in for each other."
     chart = Chart("importance", f"How much worse {label(told['main'])} is without a column", wide=True)
     return Section("What the network goes by", (text, chart))
-
-
-def _explanation(told: Told) -> Section:
-    return explanation.section(told["explanation"])
 
 
 def _slices(told: Told) -> Section:

@@ -133,29 +133,32 @@ def log(
 
 
 Decision = tuple[tuple[str, float], ...]
-# Weights, MD5 of data/prepared and of the figures, how the network is compressed, threshold and temperature.
-Model = tuple[lockfile.Entry | None, str | None, str | None, str, Decision]
-NO_MODEL: Model = (None, None, None, "none", ())
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a dvc.lock says of one."""
+
+    weights: lockfile.Entry | None = None
+    data: str | None = None  # MD5 of data/prepared
+    metrics: str | None = None  # the same of the figures
+    method: str = "none"  # that the network is compressed by
+    decision: Decision = ()  # threshold and temperature, from the figures
+
+    @property
+    def served(self) -> tuple[str, str, Decision] | None:
+        return None if self.weights is None else (str(self.weights.md5), self.method, self.decision)
 
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit, as Git tells it, with what its dvc.lock says of the weights, the prepared data and the figures."""
+    """A commit, as Git tells it, and its model."""
 
     parents: tuple[str, ...]
     author: str
     date: datetime
     subject: str
-    weights: lockfile.Entry | None
-    data: str | None
-    metrics: str | None
-    method: str
-    decision: Decision
-
-    @property
-    def model(self) -> tuple[str, str, Decision] | None:
-        """What is served: weights, what they are compressed by, and how their scores are turned into decisions."""
-        return None if self.weights is None else (str(self.weights.md5), self.method, self.decision)
+    model: Model
 
 
 class History:
@@ -186,7 +189,7 @@ class History:
         models = self._models({lock: commit for (commit, *_), lock in zip(found, locks, strict=True) if lock})
         return {
             commit: Commit(tuple(parents.split()), author, datetime.fromisoformat(date).astimezone(UTC), subject,
-                           *models.get(lock or "", NO_MODEL))
+                           models.get(lock or "", Model()))
             for (commit, parents, author, date, subject), lock in zip(found, locks, strict=True)
         }  # fmt: skip
 
@@ -200,7 +203,7 @@ class History:
                 data, metrics = (
                     None if (out := outputs.get(path)) is None else out.md5 for path in (PREPARED, METRICS)
                 )
-                found[lock] = outputs.get(WEIGHTS), data, metrics, lockfile.method(text), decisions[commit]
+                found[lock] = Model(outputs.get(WEIGHTS), data, metrics, lockfile.method(text), decisions[commit])
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 why = in_one_line(error, 100)
                 self.notes.append(f"dvc.lock of {commit[:7]} cannot be read ({why}): its model is not shown")
@@ -226,10 +229,10 @@ class History:
                 one for one in came_from
                 if not any(other != one and above[other] & above[one] == above[one] for other in came_from)
             ]  # fmt: skip
-            same = [parent for parent in before if self.commits[parent].model == each.model]
-            if each.model is None or same:
+            same = [parent for parent in before if self.commits[parent].model.served == each.model.served]
+            if each.model.served is None or same:
                 nearest[commit] = tuple(came_from)
-                self.carried[commit] = self.carried[same[0]] if each.model is not None else None
+                self.carried[commit] = self.carried[same[0]] if each.model.served is not None else None
             else:
                 nearest[commit] = (commit,)
                 self.carried[commit] = commit
@@ -241,7 +244,7 @@ class History:
     @cached_property
     def same_as(self) -> dict[str, str]:
         """The oldest version with the same weights, of the versions that are not the oldest."""
-        weights = {commit: (self.commits[commit].model or ())[:2] for commit in self.versions}
+        weights = {commit: (self.commits[commit].model.served or ())[:2] for commit in self.versions}
         oldest = {own: commit for commit, own in weights.items()}  # the last of each
         first = {commit: oldest[own] for commit, own in weights.items()}
         return {commit: other for commit, other in first.items() if other != commit}
@@ -306,14 +309,14 @@ def _parts(history: History, versions: Sequence[str]) -> Iterator[Parts]:
         metrics, training = (_json(content.get(blob or "")) for blob in files)
         named = {name: told(training, name, "commit") for name in ("init_from", "teacher")}
         origins = {name: history.carried.get(of) or of for name, of in named.items() if isinstance(of, str)}
-        network = _network(history.repository, history.commits[commit].weights)
+        network = _network(history.repository, history.commits[commit].model.weights)
         yield Parts(settings, code, network, figures(metrics), origins)
 
 
 def _edited(history: History, blobs: Mapping[str, str | None], known: Mapping[str, bytes | None]) -> Iterator[str]:
     """The versions whose figures are not those that were measured, as a merge or an edit leaves them."""
     for commit, blob in blobs.items():
-        md5, content = history.commits[commit].metrics, known.get(blob or "")
+        md5, content = history.commits[commit].model.metrics, known.get(blob or "")
         if md5 is None or blob is None or content is None or POINTER.fullmatch(content):
             continue
         if not is_kept(history.repository.root, METRICS, blob, content, md5):
@@ -324,7 +327,7 @@ def _judged(history: History, versions: Iterable[str]) -> dict[str, str]:
     """What each version was judged on; nothing is read, or told, where all have one data/prepared."""
     by_data: dict[str | None, str] = {}
     for commit in versions:
-        by_data.setdefault(history.commits[commit].data, commit)
+        by_data.setdefault(history.commits[commit].model.data, commit)
     if len(by_data) < 2:
         return {}
 
@@ -338,7 +341,9 @@ def _judged(history: History, versions: Iterable[str]) -> dict[str, str]:
     for data, content in zip(by_data, params, strict=True):
         profile = _json(_at_hand(history.repository, data, PROFILE.removeprefix(f"{PREPARED}/")))
         found[data] = str(judged.of(profile, settings(content or b""), data))
-    return {commit: found[history.commits[commit].data] for commit in versions} if len({*found.values()}) > 1 else {}
+    if len({*found.values()}) < 2:
+        return {}
+    return {commit: found[history.commits[commit].model.data] for commit in versions}
 
 
 def _network(repository: Repository, weights: lockfile.Entry | None) -> Network | None:
@@ -400,7 +405,7 @@ def no_metric(wanted: str, known: Iterable[str], others: Iterable[str] = ()) -> 
 def _entry(
     history: History, commit: str, parts: Mapping[str, Parts], on: Mapping[str, str], metric: str | None
 ) -> Entry:
-    each, own = history.commits[commit], parts[commit]
+    each, model, own = history.commits[commit], history.commits[commit].model, parts[commit]
     parent = history.parents[commit][0] if history.parents[commit] else None
     value = own.metrics.get(metric or "")
     alike = parent is not None and on.get(commit) == on.get(parent)
@@ -420,9 +425,9 @@ def _entry(
         move=None if value is None or before is None else value - before,
         judged=on.get(commit),
         same_as=history.same_as.get(commit),
-        weights=str(each.weights and each.weights.md5),
-        method=each.method,
-        decision=dict(each.decision),
+        weights=str(model.weights and model.weights.md5),
+        method=model.method,
+        decision=dict(model.decision),
     )
 
 
@@ -435,7 +440,7 @@ def _changed(history: History, commit: str, parent: str, parts: Mapping[str, Par
         (structure, ours), (before, theirs) = own.network, other.network
         moved = any(ours[key] != theirs[key] for key in ours.keys() & theirs.keys())
         letters = "S" * (structure != before) + "P" * moved
-    letters += "D" * (history.commits[commit].data != history.commits[parent].data)
+    letters += "D" * (history.commits[commit].model.data != history.commits[parent].model.data)
     return letters + "T" * (own.settings != other.settings) + "C" * (own.code != other.code)
 
 
