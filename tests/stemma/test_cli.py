@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import timing
-from stemma import cli, conf
+from stemma import conf
 from stemma.errors import SettingsError
 
 Run = Callable[..., tuple[int, str, str]]
@@ -18,20 +19,9 @@ HEAVY = ("dvc", "hydra", "omegaconf", "torch", "tensorflow", "keras", "pandas", 
 
 
 @pytest.fixture
-def run(settings: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(settings: Any, run: Run) -> Run:
     """`stemma ARGUMENT...` in the small repository: exit code, stdout, stderr."""
-    monkeypatch.setenv("STEMMA_DEBUG", "0")
-    monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.chdir(settings.root)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["stemma", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        printed = capsys.readouterr()
-        return int(stopped.value.code or 0), printed.out, printed.err
-
-    return call
+    return partial(run, settings.root)
 
 
 def test_sync_says_whether_it_wrote(run: Run, settings: Any) -> None:

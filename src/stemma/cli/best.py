@@ -45,7 +45,6 @@ def best(
 
 
 def report(found: "Best", limit: int) -> Report:
-    """The best, the first few of each group, and what left out the others."""
     several = len(found.groups) > 1
     tables = [(each.judged, _table(found, each.candidates[:limit])) for each in found.groups]
     more = max(len(each.candidates) for each in found.groups)

@@ -71,7 +71,6 @@ def costs_of(text: str) -> tuple[float, float]:
 
 
 def report(found: "Comparison") -> Report:
-    """The verdict first, then what it rests on."""
     parts: list[str | Table] = [f"{found.sentence}.", _metrics(found)]
     parts.append("\n".join(f"{test.name}: p {_p(test.p)}" for test in found.tests))
     parts += [slices(found)] if found.slices else []

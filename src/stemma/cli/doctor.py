@@ -31,7 +31,6 @@ def doctor(
 
 
 def report(found: "Diagnosis", markdown: bool = False) -> Report:
-    """The findings, what is sound, and what could not be looked at."""
     parts: list[str | Table] = [
         f"{found.revision}: {counted(found.errors, 'error')}, {counted(found.warnings, 'warning')}"
     ]

@@ -82,7 +82,6 @@ def _drawn(found: "Log", graph: Graph) -> str:
 
 
 def _label(found: "Log", entry: "Entry") -> list[str]:
-    """The lines in a box."""
     told = [f"{entry.date:%Y-%m-%d} {entry.author}", " ".join(_measured(found, entry)).strip()]
     return [" ".join([entry.revision, *entry.names, *entry.stages]), *filter(None, told), entry.changed or "first"]
 

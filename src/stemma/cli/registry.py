@@ -140,7 +140,6 @@ def history(
 
 
 def report(found: "History") -> Report:
-    """The events, what the stages hold now, and what is wrong with signatures."""
     if not found.events:
         return ["nothing is registered: run `stemma register`"]
     headers: tuple[str, ...] = ("event", "version", "stage", "when (UTC)", "who", "why")

@@ -37,7 +37,6 @@ def check(
 
 
 def report(found: "Probe") -> Report:
-    """A line for each step."""
     words = {True: "allowed", False: "denied", None: "unknown"}
     lines = [f"{step.action:<7} {words[step.allowed]}{': ' if step.says else ''}{step.says}" for step in found.steps]
     left = [f"{found.left} could not be deleted: delete it by hand"] if found.left else []

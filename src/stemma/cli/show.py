@@ -32,7 +32,6 @@ def show(revision: Revision = "HEAD", as_json: AsJson = False, as_md: AsMarkdown
 
 
 def report(found: "Record") -> Report:
-    """The parts that are there, each under its heading."""
     sections: dict[str, tuple[Any, Callable[[Any], Report]]] = {
         "Structure": (found.structure, _structure),
         "Data": (found.data, _data),

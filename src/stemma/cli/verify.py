@@ -38,7 +38,6 @@ def verify(
 
 
 def report(found: "Verification") -> Report:
-    """What was looked at, each fault, what to do, and what was left out."""
     versions = counted(len(found.versions), "version")
     looked_at = f"{versions}, {counted(found.objects, 'object')}, {in_bytes(found.size)} hashed"
     parts: list[str | Table] = [f"{looked_at} in {' and '.join(found.places) or 'no place'}: {_verdict(found)}"]

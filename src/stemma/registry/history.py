@@ -34,8 +34,6 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a version."""
-
     kind: Kind
     model: str
     version: str | None  # "v1.2.0"; seven digits of the commit where it is not registered; None for the whole model

@@ -21,8 +21,6 @@ SETTINGS = r"^(user|gpg|tag)\."  # what `git tag` reads
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag to be made."""
-
     name: str
     commit: str
     message: str  # whole, with its trailers

@@ -18,8 +18,6 @@ Holders = dict[tuple[str, str], str]
 
 @dataclass(frozen=True)
 class Tagging:
-    """How tags are made."""
-
     sign: bool = False  # with the key of Git's settings
     push: bool = False  # to the Git remote, before the tags are here; every event that the remote lacks goes with them
     wait: float = locks.WAIT_FOR_REGISTRY  # seconds, at most, for another process that writes to the registry
@@ -101,12 +99,10 @@ def writing(repo: Repo, tagging: Tagging) -> Iterator[Writer]:
 
 
 def holders(root: Path) -> Holders:
-    """What each stage holds."""
     return registry.read(root).assigned
 
 
 def message(subject: str, *more: str | None) -> str:
-    """Of a tag."""
     return "\n\n".join([subject.strip(), *filter(None, more)]) + "\n"
 
 

@@ -133,8 +133,6 @@ def top(root: Path) -> Path:
 
 @dataclass(frozen=True)
 class Ref:
-    """A branch, a tag, or another name of Git's."""
-
     name: str  # whole, such as refs/heads/main
     id: str  # what it names
     peeled: str  # what an annotated tag is of, else empty

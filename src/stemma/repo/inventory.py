@@ -43,8 +43,6 @@ class Tracked:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What versions are made of."""
-
     objects: Mapping[str, Object]  # by MD5
     tracked: Sequence[Tracked]  # one for each pair of a hash and a file in Git
     notes: Sequence[str]  # what could not be looked at, in words

@@ -36,7 +36,6 @@ class Objects:
 
     @property
     def remotes(self) -> bool:
-        """Whether any remote is configured."""
         return bool(self.config["remote"])
 
     @property

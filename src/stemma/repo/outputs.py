@@ -28,8 +28,6 @@ from stemma.threads import each
 
 @dataclass(frozen=True)
 class Kept:
-    """What DVC keeps for a commit."""
-
     files: Mapping[str, str]  # MD5 by path
     folders: Mapping[str, str]  # MD5 of listings by path
     roots: frozenset[str]  # paths of outputs
@@ -219,7 +217,6 @@ class Outputs:
     # Objects.
 
     def cached(self, md5: str) -> Path:
-        """Where the cache keeps an object."""
         return self.stores.cache.root / places.key(md5)
 
     def has(self, md5: str) -> bool:
@@ -227,7 +224,6 @@ class Outputs:
         return self.cached(md5).is_file()
 
     def remotes(self, kept: Kept, md5: str) -> list[Place]:
-        """The remotes that may hold an object."""
         found = [self.stores.remote(name) for name in dict.fromkeys((kept.remotes.get(md5), None))]
         return [place for place in found if place is not None]
 

@@ -41,8 +41,6 @@ _FORMAT = "".join(f"%({field})%00" for field in _FIELDS)
 
 @dataclass(frozen=True)
 class Grammar:
-    """What a tag's name says."""
-
     action: Action
     model: str  # GTO's artifact, with `:` after a folder where the tag has `=`; of an event, as its project names it
     version: str | None  # "v1.2.0", of a registration
@@ -126,7 +124,6 @@ class Registry:
         return self.registered.get((model, version))
 
     def names(self) -> list[str]:
-        """All that `find` finds."""
         versions = [f"{model}@{version}" for model, version in self.registered]
         return versions + [f"{model}#{stage}" for model, stage in self.assigned]
 

@@ -95,7 +95,6 @@ def _there(place: Place | None) -> Place | None:
 
 
 def cache(repository: Repository) -> Folder:
-    """DVC's cache."""
     return Folder(repository.objects.places[0], "cache", places.READ_ONLY)
 
 

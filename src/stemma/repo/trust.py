@@ -221,7 +221,6 @@ def undo(root: Path) -> bool:
 
 
 def _file(root: Path) -> Path:
-    """The user's note of a repository."""
     return state_folder() / "trusted" / f"{hashlib.sha256(os.fsencode(place(root))).hexdigest()[:32]}.json"
 
 

@@ -47,7 +47,6 @@ def draw_all(
 
 
 def _importance(told: Mapping[str, Any]) -> str:
-    """The columns that the network goes by most."""
     most = sorted(told["importance"]["columns"].items(), key=lambda item: -item[1])[:MOST_COLUMNS]
     return bars(most, f"how much worse {label(told['main'])} is")
 

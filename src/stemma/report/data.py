@@ -75,7 +75,6 @@ def _page(
     drifts: Mapping[str, float],
     drawn: int,
 ) -> Iterator[str]:
-    """The lines of the page."""
     task = settings.task + (f", positive: {code(about['positive'])}" if about["positive"] is not None else "")
     yield f"# Data: {escaped(Path(settings.source).name)}"
     yield ""
@@ -108,7 +107,6 @@ def _page(
 
 
 def _splits(settings: Table, about: About) -> Iterator[str]:
-    """How rows were split, and what each split holds."""
     by = "".join(f"By {setting} {_code(name)}: {BY[setting]}." for setting, name in splitting(settings).items())
     chance = "By chance" + (", every class in the same share" if settings.predicts.has_classes else "")
     yield by or f"{chance} (seed {settings.split.seed})."
@@ -205,7 +203,6 @@ def _shares_of_classes(axes: "Axes", about: About) -> None:
 
 
 def _columns(columns: Mapping[str, pd.Series], about: About, splits: Mapping[str, np.ndarray]) -> str:
-    """A small picture for each column."""
     paints = [partial(_column, values=each, role=about["training"][name]["role"], splits=splits)
               for name, each in columns.items()]  # fmt: skip
     return draw(*paints, size=(2.4, 1.9), margins=Margins(0.25, 0.1, 0.65, 0.25), across=4)

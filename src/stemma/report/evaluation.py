@@ -146,7 +146,6 @@ def _figures(told: Told) -> Section:
 
 
 def _is_of_many(told: Told) -> bool:
-    """Whether there are more than two classes."""
     return len(told.get("classes", ())) > 2
 
 

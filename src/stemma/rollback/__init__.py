@@ -37,8 +37,6 @@ CONFIG = ".dvc/config"
 
 @dataclass(frozen=True)
 class Rollback:
-    """What was done."""
-
     revision: str
     commit: str  # of the revision
     before: str  # HEAD's commit when it began

@@ -32,8 +32,6 @@ LINK = "120000"  # the mode by which Git knows one
 
 @dataclass(frozen=True)
 class Move:
-    """A file that changes."""
-
     path: str
     keeper: Literal["Git", "DVC"]  # who keeps it
     change: Literal["added", "modified", "deleted"]
@@ -43,8 +41,6 @@ class Move:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a rollback will move, and why it may not begin."""
-
     revision: str
     commit: str  # of the revision
     before: str  # HEAD

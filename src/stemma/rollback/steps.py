@@ -77,7 +77,6 @@ def stash(outputs: Outputs, note: Journal) -> Journal:
 
 
 def stashed(root: Path) -> str | None:
-    """The last stash."""
     return commit_of(root, "refs/stash")
 
 
@@ -281,7 +280,6 @@ def _private(root: Path, folder: Path, doubted: bool = False) -> Path:
 
 
 def _on(index: Path, root: Path, *words: str) -> None:
-    """A Git command on a private index."""
     try:
         git(root, *words, index=index)
     except VersionError as error:

@@ -34,8 +34,6 @@ OURS = {manifest.NAME, manifest.GIT, "objects", "sealed", LOCK}
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup did, and what it holds."""
-
     place: str
     versions: tuple[str, ...]  # that the backup holds now, those of earlier runs too
     objects: int  # all that it holds

@@ -22,8 +22,6 @@ GIT = "git"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup says of itself."""
-
     name: str  # of the repository's folder
     versions: Mapping[str, str]  # the commits whose objects are all there, each with a name
     refs: Mapping[str, str]  # Git's, by full name

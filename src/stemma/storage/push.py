@@ -21,8 +21,6 @@ from stemma.threads import each
 
 @dataclass(frozen=True)
 class Push:
-    """What a push did."""
-
     versions: tuple[str, ...]  # their names
     objects: int  # how many they need there
     pushed: int  # of these, how many were not there

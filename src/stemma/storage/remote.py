@@ -19,8 +19,6 @@ Action = Literal["list", "write", "read", "delete"]
 
 @dataclass(frozen=True)
 class Step:
-    """Something that DVC does with a remote."""
-
     action: Action
     allowed: bool | None  # None where it was not tried
     says: str = ""  # why not, and what to do
@@ -28,8 +26,6 @@ class Step:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a remote allows."""
-
     remote: str  # as messages call it
     url: str
     steps: tuple[Step, ...]

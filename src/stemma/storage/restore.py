@@ -24,8 +24,6 @@ NO_DEFAULT = "[core]\n    remote = \n"
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restore did."""
-
     folder: str
     versions: tuple[str, ...]  # whose objects are in the cache
     objects: int

@@ -21,8 +21,6 @@ ALONE = "no default remote is set: the cache alone counts"
 
 @dataclass(frozen=True)
 class Fault:
-    """An object that a place does not hold as it should."""
-
     path: str  # where a version has it
     versions: tuple[str, ...]  # all that need it
     md5: str
@@ -33,8 +31,6 @@ class Fault:
 
 @dataclass(frozen=True)
 class Verification:
-    """What was looked at, and the faults that were found."""
-
     versions: tuple[str, ...]  # their names
     objects: int  # how many were looked for
     size: int  # bytes hashed, in all places together

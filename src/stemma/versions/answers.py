@@ -19,8 +19,6 @@ ROLES = {"number": "numeric", "boolean": "numeric", "date": "date", "string": "c
 
 @dataclass(frozen=True)
 class Answers:
-    """What one version says of some rows."""
-
     commit: str | None  # of its name now; None for the work tree
     predictions: "NDArray[np.float32]"  # probabilities (rows, classes), or values (rows, 1)
 

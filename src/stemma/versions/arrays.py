@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tensors:
-    """The weights of one version."""
-
     revision: str  # as it was asked for
     commit: str | None  # of that name now; None for the work tree
     arrays: "Mapping[str, NDArray[Any]]"  # by name

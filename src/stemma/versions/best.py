@@ -27,8 +27,6 @@ from stemma.versions.log import Entry, Log, log, no_metric
 
 @dataclass(frozen=True)
 class Candidate:
-    """A version that fits the constraints."""
-
     revision: str
     name: str
     stages: tuple[str, ...]  # that it holds in the registry

@@ -43,8 +43,6 @@ FEWEST = 10  # rows from which a difference is judged at all
 
 @dataclass(frozen=True)
 class Options:
-    """How two versions are compared."""
-
     # a CSV or Parquet file with the target's column: both bundles are run on it. None: the predictions for the test
     # rows, which must be the same rows
     on: Path | str | None = None
@@ -109,7 +107,6 @@ class Comparison:
 
     @property
     def main(self) -> Difference:
-        """The difference that the verdict follows from."""
         return self.differences[self.metric]
 
     @property
@@ -119,7 +116,6 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        """The verdict, in one sentence."""
         found = self.main
         moved = f"{self.metric} {figure(found.a)} -> {figure(found.b)} on {counted(self.rows, 'row')}"
         interval = f"difference {signed(found.difference)}, 95 % interval {signed(found.low)} to {signed(found.high)}"
@@ -288,7 +284,6 @@ def differences(
 
 
 def _metrics(task: Task, costs: tuple[float, float] | None) -> dict[str, Metric]:
-    """What is compared, by name."""
     chosen = {metric.name: metric for metric in metrics.of_task(task.kind)}
     if costs is None:
         return chosen

@@ -35,8 +35,6 @@ NAMES = (*TEXTS, "rows", "size", "latency", "parameters", "date")  # and every m
 
 @dataclass(frozen=True)
 class Constraint:
-    """One constraint: what it was written as, and what that means."""
-
     text: str
     name: str
     operator: str

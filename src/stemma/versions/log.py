@@ -42,8 +42,6 @@ _FORMAT = "%H%x00%P%x00%aN%x00%aI%x00%s"
 
 @dataclass(frozen=True)
 class Entry:
-    """A version in the graph."""
-
     commit: str
     # the versions that it came from, by Git's history; the first is the one it is compared with
     parents: tuple[str, ...]
@@ -71,7 +69,6 @@ class Entry:
 
     @property
     def revision(self) -> str:
-        """Seven digits of the commit."""
         return self.commit[:7]
 
     @property

@@ -30,8 +30,6 @@ TEST = layout.rows("test").as_posix()
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one version says of some rows."""
-
     task: Task  # its classes are in the order of the columns of `outputs`
     target: str  # the column that is predicted
     rows: Array  # (rows,) their numbers

@@ -22,8 +22,6 @@ from stemma.versions.predictions import bundle_of
 
 @dataclass(frozen=True)
 class Released:
-    """A bundle that was written."""
-
     path: Path
     name: str
     version: str | None  # "v1.2.0"; None: the commit is not registered, and the bytes are those that DVC keeps

@@ -77,8 +77,6 @@ class Column:
 
 @dataclass(frozen=True)
 class Data:
-    """The table and its splits."""
-
     source: str | None
     sha256: str | None  # of names, types and values
     md5: str | None  # of data/prepared, as DVC has it
@@ -101,8 +99,6 @@ class Curve:
 
 @dataclass(frozen=True)
 class Process:
-    """How it was trained."""
-
     settings: Mapping[str, Any]
     seed: int | None
     epochs_run: int | None
@@ -141,8 +137,6 @@ class Large:
 
 @dataclass(frozen=True)
 class Weights:
-    """The stored tensors."""
-
     tensors: int
     parameters: int  # entries of what training can move
     buffers: int  # entries of the others

@@ -20,7 +20,7 @@ import timing
 from stemma.errors import VersionError
 from stemma.versions import graph
 from stemma.versions.log import Log
-from version_worlds import METRICS, PARAMS, TRAINING, World, changed, new, parts, table, write
+from version_worlds import METRICS, PARAMS, TRAINING, Parts, World, changed, new, parts, table, write
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -96,13 +96,19 @@ def test_what_is_not_on_this_machine_is_said_to_be_unknown(three_versions: World
     assert told in world.ok("stemma", "log") and told not in three_versions.ok("stemma", "log")
 
 
-def test_a_merge_of_two_retrained_lines_has_two_parents(world: World) -> None:
+def two_lines(world: World) -> Parts:
+    """A version, and another one on each of two branches; the first one's parts."""
     one = parts()
     world.version("base", one)
     world.ok("git", "checkout", "-qb", "side")
     world.version("on the side", one.but(tensors=changed(one.tensors, "output.bias")))
     world.ok("git", "checkout", "-q", "main")
     world.version("on main", one.but(tensors=changed(one.tensors, "hidden_1.bias")))
+    return one
+
+
+def test_a_merge_of_two_retrained_lines_has_two_parents(world: World) -> None:
+    one = two_lines(world)
     world.ok("git", "merge", "-q", "--no-commit", "-s", "ours", "side")
     world.version("merged and trained again", one.but(tensors=changed(one.tensors, "hidden_2.bias")))
     found = stemma.log(world.folder)
@@ -114,12 +120,7 @@ def test_a_merge_of_two_retrained_lines_has_two_parents(world: World) -> None:
 
 
 def test_a_merge_that_keeps_one_model_is_no_version_but_both_lines_lead_on(world: World) -> None:
-    one = parts()
-    world.version("base", one)
-    world.ok("git", "checkout", "-qb", "side")
-    world.version("on the side", one.but(tensors=changed(one.tensors, "output.bias")))
-    world.ok("git", "checkout", "-q", "main")
-    world.version("on main", one.but(tensors=changed(one.tensors, "hidden_1.bias")))
+    one = two_lines(world)
     world.ok("git", "merge", "-q", "-s", "ours", "-m", "merge", "side")
     world.version("after", one.but(tensors=changed(one.tensors, "hidden_2.bias")))
     found = {entry.subject: entry for entry in stemma.log(world.folder)}

@@ -21,8 +21,6 @@ from stemma.threads import each
 
 @dataclass(frozen=True)
 class Collected:
-    """What a collection did."""
-
     plan: Plan  # what went
     run: str | None  # the name of the run; None where there was nothing to collect
     verified: int  # objects of promoted versions that were looked for afterwards, and hashed in the cache

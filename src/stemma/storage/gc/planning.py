@@ -22,8 +22,6 @@ OBJECT = re.compile(rf"{places.OBJECTS}/([0-9a-f]{{2}})/([0-9a-f]{{30}}(?:\.dir)
 
 @dataclass(frozen=True)
 class Taken:
-    """What a collection would take from a place."""
-
     place: str
     url: str
     objects: int  # how many the place holds
@@ -48,8 +46,6 @@ class Loss:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a collection would take, and what would be lost by it."""
-
     kept: tuple[Root, ...]  # the commits whose objects stay
     places: tuple[Taken, ...]  # the cache, then remotes
     losses: tuple[Loss, ...]  # the newest commit first
@@ -64,7 +60,6 @@ class Plan:
 
     @property
     def going_size(self) -> int:
-        """Their bytes."""
         return sum(place.going_size for place in self.places)
 
 
@@ -90,7 +85,6 @@ def plan(repo: Repo = ".", rules: Rules | None = None) -> Plan:
 
 
 def prepare(repository: Repository, stores: Stores, rules: Rules) -> Work:
-    """The plan, and what its execution needs."""
     now = time.time()
     chosen = collected(stores, rules)
     fit(repository, stores, rules)

@@ -50,8 +50,6 @@ SIDES = {"1": "the base of a merge", "2": "our side of a merge", "3": "their sid
 
 @dataclass(frozen=True)
 class Rules:
-    """What a collection may take."""
-
     remotes: tuple[str | None, ...] = ()  # DVC remotes to collect beside the cache; None is the default one
     older_than: timedelta = DAY  # what was written later stays, whoever needs it
     experiments: Literal["all", "none"] | timedelta = "all"  # which of them stay: all, none, or those younger than this
@@ -70,8 +68,6 @@ class Root:
 
 @dataclass(frozen=True)
 class Reachable:
-    """All that stays."""
-
     commits: tuple[Root, ...]  # each once
     objects: frozenset[str]  # the MD5s of all that stays
     promoted: Inventory  # what the holders of stages are made of
@@ -217,7 +213,6 @@ def _stashed(root: Path, here: Mapping[str, str]) -> Iterator[Root]:
 
 
 def _by_rule(root: Path, found: Sequence[Root], rules: Rules, now: float) -> Iterator[Root]:
-    """The experiments that the rule keeps."""
     if rules.experiments == "all":
         yield from found
     elif rules.experiments != "none" and found:

@@ -36,8 +36,6 @@ class Run:
 
 @dataclass(frozen=True)
 class Bin:
-    """What lies in the trash of a place."""
-
     objects: Mapping[str, Mapping[str, int]]  # bytes by MD5, by the name of the run
     journals: Mapping[str, float]  # when each run began, in seconds since 1970
 
@@ -48,17 +46,14 @@ class Bin:
 
     @property
     def last(self) -> str | None:
-        """The last run with a journal."""
         return max(self.journals, default=None, key=_number)
 
 
 def trashed(run: str, md5: str) -> str:
-    """The key of an object in the trash."""
     return f"{FOLDER}/{run}/objects/{md5}"
 
 
 def look(place: Place) -> Bin:
-    """What lies in the trash of a place."""
     objects: dict[str, dict[str, int]] = {}
     journals = {}
     for key, facts in place.stored(FOLDER).items():

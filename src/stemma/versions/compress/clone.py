@@ -20,8 +20,6 @@ from stemma.versions.export import lay
 
 @dataclass(frozen=True)
 class Clone:
-    """A clone in which a version's own pipeline runs."""
-
     version: Version  # that is tried otherwise
     root: Path  # of its project in the clone
     state: Path  # a folder for DVC

@@ -48,7 +48,6 @@ def _facts(each: Comparison) -> Iterator[str]:
 
 
 def write(found: Found, page: Path) -> None:
-    """One file of HTML."""
     proved = ("proved", "good") if found.experiment else ("not proved", "bad")
     sections = (
         Section("Size, time and loss", (Chart("pareto", CAPTION, wide=True),)),

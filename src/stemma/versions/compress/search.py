@@ -55,8 +55,6 @@ class Budget:
 
 @dataclass(frozen=True)
 class Found:
-    """A search."""
-
     revision: str
     budget: Budget
     by: By
@@ -70,7 +68,6 @@ class Found:
 
     @property
     def sentence(self) -> str:
-        """What was kept, or why nothing was."""
         if self.test is None or self.chosen is None:
             return f"nothing smaller than {self.revision} keeps within {self.budget}: {self._missed()}"
         found = self.judged[self.chosen]

@@ -20,7 +20,6 @@ class Compression:
 
     @property
     def other(self) -> bool:
-        """Whether the method is another one."""
         return self.before.method != self.after.method
 
     def __str__(self) -> str:

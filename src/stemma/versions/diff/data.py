@@ -21,8 +21,6 @@ ANOTHER = ("added", "removed", "changed")  # columns that are as far apart as co
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of two tables."""
-
     before: int  # how many each has
     after: int
     kept: int  # how many are in both
@@ -37,8 +35,6 @@ class Rows:
 
 @dataclass(frozen=True)
 class Column:
-    """A column that is in either table."""
-
     name: str
     status: str  # added, removed, changed (its role), drifted (its distribution moved at all) or same
     role_before: str | None  # None where it is not there, or where it has none

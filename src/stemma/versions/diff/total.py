@@ -15,8 +15,6 @@ DEFAULT = {"structure": 0.5, "parameters": 0.3, "data": 0.2}
 
 @dataclass(frozen=True)
 class Distance:
-    """D and its parts."""
-
     total: float | None  # sum of weight x part, in [0, 1]
     # each in [0, 1]; None where a version lacks what the part is computed from: the others share its weight
     parts: Mapping[str, float | None]

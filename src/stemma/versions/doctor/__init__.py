@@ -63,8 +63,6 @@ UNREADABLE = "readable"  # no check of the table: of what a check asked for and 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All that the checks found."""
-
     revision: str  # as it was asked for
     findings: tuple[Finding, ...]  # errors first
     passed: tuple[str, ...]  # names of the checks that found nothing
@@ -142,7 +140,6 @@ def _joined(parts: list[Diagnosis]) -> Diagnosis:
 
 
 def examine(version: Version, checks: Mapping[str, Check] = CHECKS) -> Diagnosis:
-    """Run checks on a version."""
     findings: list[Finding] = []
     passed, skipped = [], {}
     unread: dict[str, Finding] = {}  # by its reason: one file out of reach stops several checks

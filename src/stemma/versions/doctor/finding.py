@@ -14,8 +14,6 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong with a version."""
-
     severity: Severity  # an error is certain and wants a remedy; a warning may have a reason
     check: str  # the name of the check that found it
     what: str  # the fault, in a few words
