@@ -105,12 +105,6 @@ class Registry:
         """The commit that holds each stage, by model and stage: of the assignments in force, the last."""
         return {key: commits[-1] for key, commits in self.in_force.items()}
 
-    @cached_property
-    def deprecated(self) -> frozenset[str]:
-        """The models whose last word is that they are deprecated."""
-        last = {event.says.model: event.says.action for event in self.events}
-        return frozenset(model for model, action in last.items() if action == "deprecate")
-
     def find(self, name: str) -> str | None:
         """The commit of `model#stage`, `model@v1.2.0`, `churn:model@latest`; None where there is none."""
         name = _relative(name.replace("=", ":", 1), self.folder) or name

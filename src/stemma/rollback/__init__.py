@@ -40,10 +40,10 @@ class Rollback:
     revision: str
     commit: str  # of the revision
     before: str  # HEAD's commit when it began
-    made: str | None  # the new commit, None without one
-    moves: tuple[Move, ...]  # the files that changed; empty where a killed rollback was completed
-    verified: int  # outputs hashed
-    stash: str | None  # the stash with what was not committed
+    made: str | None = None  # the new commit, None without one
+    moves: tuple[Move, ...] = ()  # the files that changed; empty where a killed rollback was completed
+    verified: int = 0  # outputs hashed
+    stash: str | None = None  # the stash with what was not committed
     aside: tuple[str, ...] = ()  # files that were in the way after a kill, kept in `saved`
     saved: str | None = None
     completed: bool = False  # whether a killed rollback was completed
@@ -126,7 +126,7 @@ def _abort(top: Path) -> Rollback:
         )
     if note.stashing and not note.done and steps.stashed(top) == note.stashed_before:
         journal.remove(top)  # nothing has moved: what is not committed stays where it is
-        return Rollback(note.revision, note.target, note.before, None, (), 0, None, undone=True)
+        return Rollback(note.revision, note.target, note.before, undone=True)
     _bring_config(top, note)
     repository = Repository(top)
     with locks.dvc(repository, idle=True), opened(repository) as outputs:
@@ -143,7 +143,7 @@ def _abort(top: Path) -> Rollback:
             verified = steps.verify(outputs, replace(old, files=there), set(there))
         journal.remove(top)
     return Rollback(
-        note.revision, note.target, note.before, None, (), verified, note.stash,
+        note.revision, note.target, note.before, verified=verified, stash=note.stash,
         aside=tuple(aside), saved=str(folder / "saved"), undone=True,
     )  # fmt: skip
 

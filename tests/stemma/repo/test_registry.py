@@ -68,11 +68,6 @@ def test_latest_is_by_precedence_and_not_by_time_or_text() -> None:
     assert events(*((f"m@{name}", name) for name in reversed(order))).find("m@latest") == "v1.10.0"
 
 
-def test_a_model_is_deprecated_until_something_is_said_of_it_again() -> None:
-    assert events(("m@v1.0.0", "a"), ("m@deprecated", "a")).deprecated == {"m"}
-    assert events(("m@deprecated", "a"), ("m@v1.0.0", "a")).deprecated == frozenset()
-
-
 def test_tags_that_are_not_annotated_or_not_of_the_grammar_are_no_events(three_versions: World, tmp_path) -> None:
     world = three_versions.copy(tmp_path / "world")
     world.ok("git", "tag", "model@v9.0.0")

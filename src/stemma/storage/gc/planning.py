@@ -29,7 +29,6 @@ class Taken:
     going: int  # those that would go
     going_size: int
     young: int  # those that nothing needs and that stay, for they are too young
-    young_size: int
     unknown: int  # those of `going` that no commit of this repository has
     _going: Mapping[str, int]  # bytes by MD5
 
@@ -103,7 +102,6 @@ def prepare(repository: Repository, stores: Stores, rules: Rules) -> Work:
             going=len(going),
             going_size=sum(going.values()),
             young=len(young),
-            young_size=sum(young.values()),
             unknown=len(going.keys() - known),
             _going=going,
         )
@@ -186,14 +184,13 @@ def _objects(place: Place) -> dict[str, Stored]:
 
 def _parted(
     place: Place, held: Mapping[str, Stored], kept: frozenset[str], before: float
-) -> tuple[dict[str, int], dict[str, int]]:
+) -> tuple[dict[str, int], set[str]]:
     """What goes, and what nothing needs but is too young. The files of a folder whose listing stays do so too."""
     spare = {md5: facts for md5, facts in held.items() if md5 not in kept}
     young = {md5 for md5, facts in spare.items() if facts.modified > before}
     for md5 in [md5 for md5 in young if md5.endswith(".dir")]:
         young |= _files(place, md5) & spare.keys()
-    going = {md5: facts.size for md5, facts in sorted(spare.items()) if md5 not in young}
-    return going, {md5: spare[md5].size for md5 in sorted(young)}
+    return {md5: facts.size for md5, facts in sorted(spare.items()) if md5 not in young}, young
 
 
 def _files(place: Place, md5: str) -> set[str]:
