@@ -278,6 +278,21 @@ def taken(file: Path) -> Callable[[], None] | None:
         raise
 
 
+@contextmanager
+def held(file: Path, wait: float = 0.0, take: Callable[[Path], Callable[[], None] | None] = taken) -> Iterator[bool]:
+    """Hold a lock on a file; False where another process has it all those seconds.
+
+    Args:
+        take: as `taken`, for a lock of another kind.
+    """
+    release = waited(lambda: take(file), wait)
+    try:
+        yield release is not None
+    finally:
+        if release is not None:
+            release()
+
+
 def waited(attempt: Callable[[], Found], most: float) -> Found:
     """What an attempt gives, made again and again until it gives something; the last one when those seconds are over.
 

@@ -12,12 +12,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from stemma import files
 from stemma.errors import VersionError
-from stemma.files import taken, waited
+from stemma.files import waited
 from stemma.repo.git import common_folder, git
 from stemma.repo.places import linked
 from stemma.repo.repository import Repository
@@ -43,15 +44,13 @@ def held(file: Path, what: str, wait: float = WAIT, *, hard: bool = False) -> It
     Raises:
         VersionError: another process has it all that time, with its number and command; or the disk refuses.
     """
-    with told(what):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        release = waited(lambda: _taken(file, hard), wait)
-    if release is None:
-        raise _busy(what, holder(file))
-    try:
+    with ExitStack() as stack:
+        with told(what):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            is_ours = stack.enter_context(files.held(file, wait, _linked_to if hard else files.taken))
+        if not is_ours:
+            raise _busy(what, holder(file))
         yield
-    finally:
-        release()
 
 
 @contextmanager
@@ -88,18 +87,17 @@ def running(root: Path) -> str | None:
         if info.get("pid") != os.getpid() and psutil.pid_exists(int(info.get("pid", -1))):
             return f"process {info['pid']} ({info.get('cmd', 'dvc'):.120})"
     for lock in (root / ".dvc/tmp").glob(STAGE.format("*")):
-        release, who = tried(lock)
-        release()
-        if who is not None:
-            return who
+        with tried(lock) as who:
+            if who is not None:
+                return who
     return None
 
 
-def tried(lock: Path) -> tuple[Callable[[], None], str | None]:
-    """Take a lock: what lets go of it, and who has it instead. On a disk that knows no locks it is nobody's."""
-    release = taken(lock)
-    who = holder(lock) if release is None and lock.stat().st_size else None  # there, it stays empty
-    return release or (lambda: None), who
+@contextmanager
+def tried(lock: Path) -> Iterator[str | None]:
+    """Hold a lock, or tell who has it instead. On a disk that knows no locks it is nobody's."""
+    with files.held(lock) as is_ours:
+        yield holder(lock) if not is_ours and lock.stat().st_size else None  # there, it stays empty
 
 
 @contextmanager
@@ -209,10 +207,8 @@ def _busy(what: object, who: str) -> VersionError:
     return VersionError(f"{what} is in use by {who}: wait until it is done, then run this again")
 
 
-def _taken(file: Path, hard: bool) -> Callable[[], None] | None:
-    """Take a lock of DVC's kind; what lets go of it, None where another process has it."""
-    if not hard:
-        return taken(file)
+def _linked_to(file: Path) -> Callable[[], None] | None:
+    """As `files.taken`, by a hard link."""
     from dvc.lock import HardlinkLock, LockError
 
     link = HardlinkLock(str(file), tmp_dir=str(file.parent))

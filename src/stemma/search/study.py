@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stemma import files
 from stemma.errors import EvaluationError, MissingExtra
-from stemma.files import state, taken
+from stemma.files import state
 from stemma.metrics import Metric
 from stemma.search.settings import SearchSettings, contains
 from stemma.search.space import Space, override
@@ -95,14 +96,11 @@ def held(folder: Path) -> Iterator[None]:
         EvaluationError: another one runs.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    release = taken(folder / "lock")
-    if release is None:
-        raise EvaluationError(f"a search runs in {folder}: wait for its end")
-    try:
+    with files.held(folder / "lock") as is_ours:
+        if not is_ours:
+            raise EvaluationError(f"a search runs in {folder}: wait for its end")
         _mended(folder)
         yield
-    finally:
-        release()
 
 
 def interrupt(study: "optuna.Study") -> None:

@@ -9,14 +9,13 @@ elsewhere, which `check` says, can tell later that lines were cut off at the end
 import hashlib
 import json
 import os
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from stemma.errors import StemmaError
-from stemma.files import open_plain, taken, waited
+from stemma.files import held, open_plain
 
 FIRST = "0" * 64
 LONGEST = 65_536  # bytes of a line
@@ -34,12 +33,9 @@ class Audited:
 def append(file: Path, **facts: Any) -> None:
     """Write down, on the disk, what is about to be done; after an OSError or StemmaError it is not to be done."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    release = waited(lambda: taken(Path(f"{file}.lock")), WAIT)  # one writer at a time, of several processes
-    if release is None:
-        raise StemmaError(f"{file} is in use by another process")
-    with ExitStack() as stack:
-        stack.callback(release)
-        log = stack.enter_context(file.open("a+b"))
+    with held(Path(f"{file}.lock"), WAIT) as is_ours, file.open("a+b") as log:  # one writer at a time, of all processes
+        if not is_ours:
+            raise StemmaError(f"{file} is in use by another process")
         last = _last(log)
         told = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "before": _hash(last), **facts}
         log.write(json.dumps(told, sort_keys=True).encode() + b"\n")

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,24 +60,23 @@ def guarded(root: Path) -> Iterator[None]:
         return
     if find_spec("dvc") is None:  # it was started by its path, and `python` is another
         raise StemmaError(f"{sys.executable} has no DVC: activate the project's environment, then run this again")
-    with ExitStack() as stack:
-        stack.callback(_alone(root, stage))
-        stack.enter_context(_undone_unless_it_passes(root, stage))
+    with _alone(root, stage), _undone_unless_it_passes(root, stage):
         yield
 
 
-def _alone(root: Path, stage: str) -> Callable[[], None]:
-    """Hold the stage's lock; what lets go of it. Where DVC was killed, its stage goes on: a second one would take its
-    outputs away, and write among them."""
+@contextmanager
+def _alone(root: Path, stage: str) -> Iterator[None]:
+    """Hold the stage's lock. Where DVC was killed, its stage goes on: a second one would take its outputs away, and
+    write among them."""
     # Not DVC_ROOT: of a queued experiment that is the work tree, and this its copy.
     home = next((folder for folder in (root, *root.parents) if (folder / ".dvc").is_dir()), root)
     name = "-".join((*root.relative_to(home).parts, re.sub("[/:]", "-", stage)))  # each@a:b
     file = home / ".dvc/tmp" / locks.STAGE.format(name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    release, who = locks.tried(file)
-    if who is not None:
-        raise StemmaError(f"{stage} still runs, as {who}: wait until it is done, then run this again")
-    return release
+    with locks.tried(file) as who:
+        if who is not None:
+            raise StemmaError(f"{stage} still runs, as {who}: wait until it is done, then run this again")
+        yield
 
 
 @contextmanager
