@@ -131,14 +131,9 @@ def in_thousands(count: int | None) -> str:
 
 def in_bytes(size: int | None) -> str:
     """Bytes for people."""
-    if size is None:
-        return "-"
-    number = float(size)
-    for unit in ("B", "kB", "MB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} GB"
+    from rich.filesize import decimal
+
+    return "-" if size is None else decimal(size)
 
 
 def _text(part: "str | Table", markdown: bool) -> str:

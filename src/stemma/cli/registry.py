@@ -179,7 +179,7 @@ def _first(text: str) -> str:
 
 def tell(made: "Sequence[Event]", with_why: bool, pushed: bool, as_json: bool) -> None:
     """What was done, and the command that shares it."""
-    from stemma.registry.tags import remotes
+    from stemma.repo.git import remotes
 
     with done(", ".join(f"{event.kind} {event.name} ({event.tag})" for event in made)):
         if as_json:

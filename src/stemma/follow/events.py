@@ -3,8 +3,8 @@
 from stemma.errors import VersionError
 from stemma.follow import source
 from stemma.registry.promote import roll_back
-from stemma.registry.tags import remotes
 from stemma.registry.writing import Tagging
+from stemma.repo.git import remotes
 from stemma.repo.registry import MODEL
 from stemma.text import say
 

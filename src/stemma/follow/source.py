@@ -7,8 +7,8 @@ from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.files import state_folder, write_bytes
-from stemma.registry.tags import Remote, remotes
-from stemma.repo.git import at, contents, git
+from stemma.registry.tags import Remote
+from stemma.repo.git import at, contents, git, remotes
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import Repository
 from stemma.text import visible, without_password

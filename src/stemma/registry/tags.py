@@ -14,7 +14,7 @@ from pathlib import Path
 from stemma.errors import VersionError
 from stemma.files import scratch
 from stemma.repo import locks, registry
-from stemma.repo.git import config, fields, git, is_set, refs, run
+from stemma.repo.git import config, fields, git, is_set, refs, remotes, run
 
 SETTINGS = r"^(user|gpg|tag)\."  # what `git tag` reads
 
@@ -157,10 +157,6 @@ class Remote:
         """Those of the model's registry."""
         said = [(name, identity, registry.parse(name)) for name, identity in tags]
         return {name: identity for name, identity, says in said if says is not None and says.model == self.model}
-
-
-def remotes(root: Path) -> list[str]:
-    return git(root, "remote").decode().split()
 
 
 def _remote(root: Path) -> str:

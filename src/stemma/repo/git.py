@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from stemma.errors import NUMBERS, VersionError
@@ -141,6 +142,18 @@ class Ref:
     @property
     def short(self) -> str:
         return self.name.split("/", 2)[2]
+
+
+def dates(root: Path, commits: Sequence[str]) -> dict[str, datetime]:
+    """When each of these commits was made, the newest first."""
+    asked = ("log", "--no-walk", "--format=%H %cI", "--stdin")
+    lines = git(root, *asked, stdin="\n".join(commits)).decode().splitlines() if commits else []
+    pairs = [line.split() for line in lines]
+    return {commit: datetime.fromisoformat(date).astimezone(UTC) for commit, date in pairs}
+
+
+def remotes(root: Path) -> list[str]:
+    return git(root, "remote").decode().split()
 
 
 def refs(root: Path, *patterns: str) -> list[Ref]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from stemma import conf
 from stemma.conf.hydra_yaml import parse, read_text
 from stemma.errors import SettingsError
 from stemma.evaluation.results import main_figure, told
-from stemma.repo.git import commit_of, git
+from stemma.repo.git import commit_of
+from stemma.repo.git import dates as dates_of
 from stemma.repo.repository import Repo, Repository, Revision, Version, opened
 from stemma.task import KINDS
 from stemma.versions.best import Facts
@@ -70,7 +71,7 @@ def experiments(repo: Repo = ".", *, all: bool = False) -> Experiments:
     made = repository.experiments_by_base
     head = commit_of(repository.root, "HEAD")
     wanted = {base: named for base, named in made.items() if all or base == head}
-    dates = _dates(repository, [commit for named in wanted.values() for commit, _ in named])
+    dates = dates_of(repository.root, [commit for named in wanted.values() for commit, _ in named])
     order = {commit: place for place, commit in enumerate(dates)}
     options = _options(repository.root)
     bases = [
@@ -92,15 +93,6 @@ def _figures(newest: Version) -> tuple[str | None, tuple[str, ...]]:
     main = main_figure(facts.of("evaluation"), facts.metrics)
     kind = KINDS.get(told(facts.of("settings"), "data", "task"))
     return main, () if main is None else tuple(dict.fromkeys((main, *(() if kind is None else kind.shown))))
-
-
-def _dates(repository: Repository, commits: Sequence[str]) -> dict[str, datetime]:
-    """When each was made, the newest first."""
-    if not commits:
-        return {}
-    lines = git(repository.root, "log", "--no-walk", "--format=%H %cI", "--stdin", stdin="\n".join(commits)).decode()
-    pairs = [line.split() for line in lines.splitlines()]
-    return {commit: datetime.fromisoformat(date).astimezone(UTC) for commit, date in pairs}
 
 
 def _options(root: Path) -> Options:

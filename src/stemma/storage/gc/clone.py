@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.repo import clone
-from stemma.repo.git import git, ids, refs, run
+from stemma.repo.git import ids, refs, remotes, run
 from stemma.repo.repository import EXPERIMENTS
 from stemma.text import counted
 
@@ -37,7 +37,7 @@ def asked(root: Path) -> tuple[tuple[Far, ...], tuple[str, ...]]:
             raise VersionError(lack.what, run=lack.run)
     found: list[Far] = []
     said: list[str] = []
-    for remote in git(root, "remote").decode().split():
+    for remote in remotes(root):
         there = _there(root, remote)
         said += _fetched(root, remote, there)
         found += there

@@ -19,7 +19,7 @@ from typing import Literal
 
 from stemma.errors import VersionError
 from stemma.repo import journal, places, registry
-from stemma.repo.git import at, commit_of, contents, fields, git, ids, prefix, refs
+from stemma.repo.git import at, commit_of, contents, dates, fields, git, ids, prefix, refs
 from stemma.repo.inventory import Inventory, matters, on_disk, take
 from stemma.repo.lockfile import PARAMS
 from stemma.repo.objects import is_object
@@ -216,11 +216,8 @@ def _by_rule(root: Path, found: Sequence[Root], rules: Rules, now: float) -> Ite
     if rules.experiments == "all":
         yield from found
     elif rules.experiments != "none" and found:
-        asked = "".join(f"{each.commit}\n" for each in found)
-        lines = git(root, "log", "--no-walk", "--format=%H %ct", "--stdin", stdin=asked).decode().splitlines()
-        times = {commit: int(time) for commit, time in (line.split() for line in lines)}
-        since = now - rules.experiments.total_seconds()
-        yield from (each for each in found if times[each.commit] >= since)
+        made, since = dates(root, [each.commit for each in found]), now - rules.experiments.total_seconds()
+        yield from (each for each in found if made[each.commit].timestamp() >= since)
 
 
 # Work trees.
