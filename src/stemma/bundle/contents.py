@@ -43,8 +43,8 @@ class Results:
     @classmethod
     def read(cls, stored: Path, export: Path, reports: Path) -> "Results":
         """The record of a version carries the reports as they are."""
-        parts = ("training", "compression", "metrics", "evaluation", "decision")
-        told = {name: read_json(reports / getattr(layout, name.upper()).name) for name in parts}
+        parts = (layout.TRAINING, layout.COMPRESSION, layout.METRICS, layout.EVALUATION, layout.DECISION)
+        told = {file.stem: read_json(reports / file.name) for file in parts}
         told["parity"] = read_json(export / layout.PARITY.name)
         return cls(index=weights.index(stored), graph=(export / layout.GRAPH.name).read_bytes(), **told)
 

@@ -68,6 +68,6 @@ def write(folder: Path, proofs: Mapping[str, Proof]) -> None:
 
 
 def read(folder: Path, format: str) -> Proof:
-    """What `write` wrote of a format."""
+    """What `write` wrote of a format; an older stemma wrote one alone like onnx."""
     found: Proof = read_json(folder / layout.PARITY.name)
-    return found if format == "onnx" else found["formats"][format]
+    return found.get("formats", {}).get(format, found)  # type: ignore[no-any-return]
