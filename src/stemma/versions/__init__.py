@@ -3,7 +3,7 @@
 A version is a commit whose dvc.lock pins a trained model. No training framework is needed.
 
 - `log`      the graph of versions: `commits` finds them, `graph` draws it
-- `show`     all that is known of one version
+- `show`     all that is known of one version; its `curves`
 - `diff`     what changed between two versions
 - `compare`  which of two versions is better: `predictions`, `speed`
 - `best`     the best of all under `constraints`

@@ -3,7 +3,6 @@
 Nothing is stored for this: a part is there or it is named in `missing`, with the reason.
 """
 
-import csv
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -34,6 +33,7 @@ from stemma.repo.repository import (
     Version,
     opened,
 )
+from stemma.versions import curves
 from stemma.versions.arrays import parameters
 from stemma.versions.doctor import untrue
 
@@ -274,18 +274,7 @@ class Reader:
             teacher=teacher.get("revision"),
             teacher_commit=teacher.get("commit"),
             cut_from=tuple(before) or None,
-            curves=self._part("curves", CURVES, partial(self.version.output, CURVES), self._curves) or (),
-        )
-
-    def _curves(self, output: Entry) -> tuple[Curve, ...]:
-        """The learning curves, by the names of their files; DVCLive writes `step` first, the figure last."""
-        names = sorted(name for name in self.version.files(output) if re.fullmatch(r"plots/metrics/.+\.tsv", name))
-        return tuple(
-            Curve(
-                name.removeprefix("plots/metrics/").removesuffix(".tsv"),
-                _last_column(self.version.text(f"{CURVES}/{name}")),
-            )
-            for name in names
+            curves=self._part("curves", CURVES, partial(curves.read, self.version), _curves) or (),
         )
 
     def _metrics(self, metrics: Mapping[str, Any]) -> tuple[Metric, ...]:
@@ -309,16 +298,8 @@ def _kept(output: Entry) -> Artifact:
     return Artifact(output.path, output.md5, output.size, output.files)
 
 
-def _last_column(text: str) -> tuple[float, ...]:
-    rows = list(csv.reader(text.splitlines(), delimiter="\t"))[1:]
-    return tuple(_number(row[-1]) for row in rows if row)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+def _curves(read: Mapping[str, tuple[float, ...]]) -> tuple[Curve, ...]:
+    return tuple(Curve(name, values) for name, values in read.items())
 
 
 def _structure(index: "Index") -> Structure:

@@ -1,15 +1,14 @@
 """What the figures say: a gap, a result too good to be true, an imbalance ignored, probabilities that mislead."""
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stemma.evaluation.results import rate, told
-from stemma.repo.repository import CURVES, METRICS, PROFILE, Version
+from stemma.repo.repository import METRICS, PROFILE, Version
 from stemma.task import RARE
 from stemma.text import counted, in_digits
+from stemma.versions import curves
 from stemma.versions.doctor.finding import Finding, Skipped, there, ways
 
 GAP = 1.5  # validation loss over training loss
@@ -18,21 +17,20 @@ MISCALIBRATED = 0.05  # expected calibration error
 APART = 0.1  # of a rate; of errors as a share of the RMSE
 FRAGILE = 0.1  # of the main figure
 WORSE = {"noise": "noise", "missing": "missing values", "shift": "shifted columns", "unknown": "unknown texts"}
-CURVE = f"{CURVES}/plots/metrics/{{}}/loss.tsv"
 
 
 def training_and_validation_agree(version: Version) -> Iterator[Finding]:
     """The losses of the epoch whose weights were kept. Class weights make the two losses different things."""
-    training = version.training
-    if training is None or not all(version.has(CURVE.format(split)) for split in ("train", "validation")):
+    training, read = version.training, curves.read(version) or {}
+    losses = [read[name] for name in ("train/loss", "validation/loss") if name in read]
+    if training is None or len(losses) < 2:
         raise Skipped("reports/training has no learning curves")
     if told(training, "train", "class_weight") == "balanced":
         raise Skipped("train.class_weight weighs the training loss alone")
     kept = int(training["epoch_kept"])
-    losses = {split: _losses(version.text(CURVE.format(split))) for split in ("train", "validation")}
-    if any(len(found) < kept for found in losses.values()) or kept < 1:
+    if min(map(len, losses)) < kept or kept < 1:
         raise Skipped("the learning curves end before the epoch that was kept")
-    train, validation = losses["train"][kept - 1], losses["validation"][kept - 1]
+    train, validation = (values[kept - 1] for values in losses)
     if train > 0 and validation > GAP * train:
         yield Finding(
             "warning", "gap", "the network fits its training rows much better than others",
@@ -125,10 +123,6 @@ def worse_rows_are_borne(version: Version) -> Iterator[Finding]:
                 f"{main} {in_digits(whole)} is worse by {fall} at {change['size']:g}, most of it by {most}",
                 ways(version.settings, f"look how {most} comes about", "more train.weight_decay", "more model.dropout"),
             )  # fmt: skip
-
-
-def _losses(table: str) -> list[float]:
-    return [float(row["loss"]) for row in csv.DictReader(io.StringIO(table), delimiter="\t")]
 
 
 def _test(version: Version) -> Mapping[str, Any]:
