@@ -99,13 +99,10 @@ class Repository:
         found: dict[str, tuple[tuple[str, str], ...]] = {}
         folder = prefix(self.root)
         for ref in refs(self.root, EXPERIMENTS):
-            parts = ref.name.removeprefix(EXPERIMENTS).split("/")
-            if len(parts) != 3 or parts[0] in NO_EXPERIMENTS:
-                continue
-            base = parts[0] + parts[1]
+            base, name = experiment_of(ref.name) or ("", "")
             both = [at(commit, "") for commit in (ref.id, base)]
-            if not folder or len({*ids(self.root, both)}) == 2:  # else it is another project's
-                found[base] = (*found.get(base, ()), (ref.id, parts[2]))
+            if base and (not folder or len({*ids(self.root, both)}) == 2):  # else it is another project's
+                found[base] = (*found.get(base, ()), (ref.id, name))
         return found
 
     def resolve(self, name: str) -> Revision:
@@ -422,6 +419,13 @@ class Version:
 
 
 Repo = Repository | Path | str  # itself, or a folder in it
+
+
+def experiment_of(ref: str) -> tuple[str, str] | None:
+    """The commit that one of DVC's experiments was made on, and its name; None of another ref."""
+    parts = ref.removeprefix(EXPERIMENTS).split("/")
+    is_one = ref.startswith(EXPERIMENTS) and len(parts) == 3 and parts[0] not in NO_EXPERIMENTS
+    return (parts[0] + parts[1], parts[2]) if is_one else None
 
 
 def opened(repo: Repo) -> Repository:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from stemma.errors import VersionError
@@ -150,13 +150,13 @@ def _complete(work: Work, stores: Stores) -> None:
         VersionError: one is not; nothing was moved.
     """
     somewhere = {md5 for held_there in work.stored for md5 in held_there}
-    needed = [wanted for wanted in work.reachable.promoted.objects.values() if wanted.remotes]  # others are made here
-    elsewhere = [wanted for wanted in needed if wanted.md5 not in somewhere]
-    asked = [(wanted, stores.remote(name)) for wanted in elsewhere for name in sorted(wanted.remotes, key=str)]
-    duties = [(wanted, place) for wanted, place in asked if place is not None]
+    promoted = work.reachable.promoted
+    # Without a remote they are made here.
+    elsewhere = {md5: each for md5, each in promoted.objects.items() if each.remotes and md5 not in somewhere}
+    duties = stores.duties(replace(promoted, objects=elsewhere), "remote")
     absent = {(wanted.md5, place.name) for wanted, place in undone(duties)}
     found = {wanted.md5 for wanted, place in duties if (wanted.md5, place.name) not in absent}
-    lost = [wanted for wanted in elsewhere if wanted.md5 not in found]
+    lost = [wanted for wanted in elsewhere.values() if wanted.md5 not in found]
     if lost:
         paths = sorted({wanted.path for wanted in lost if wanted.versions.keys() & lost[0].versions.keys()})
         what = f"no place has {few(paths)} of {next(iter(lost[0].versions))}"

@@ -23,7 +23,7 @@ from stemma.repo.git import at, commit_of, contents, dates, fields, git, ids, pr
 from stemma.repo.inventory import Inventory, matters, on_disk, take
 from stemma.repo.lockfile import PARAMS
 from stemma.repo.objects import is_object
-from stemma.repo.repository import EXPERIMENTS, NO_EXPERIMENTS, TRAINING, Repository, Revision, Version
+from stemma.repo.repository import TRAINING, Repository, Revision, Version, experiment_of
 from stemma.repo.stores import Stores
 from stemma.storage.gc import clone, trash
 
@@ -142,8 +142,8 @@ def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now
     experiments: list[Root] = []
     for ref, commit in {**here, **there}.items():
         name = ref.partition(":")[2] or ref
-        if _is_experiment(name):
-            experiments.append(Root(name.split("/")[-1], commit, "experiment"))
+        if experiment := experiment_of(name):
+            experiments.append(Root(experiment[1], commit, "experiment"))
         elif not (commit in gone and name.startswith(clone.TAGS) and registry.parse(name.removeprefix(clone.TAGS))):
             yield Root(*_named(ref, commit))
     yield from _heads(root)
@@ -181,11 +181,6 @@ def _named(ref: str, commit: str) -> tuple[str, str, Why]:
             short = name.removeprefix(start)
             return f"{remote}/{short}" if remote and why == "branch" else short, commit, why
     return ref, commit, "ref"
-
-
-def _is_experiment(ref: str) -> bool:
-    parts = ref.removeprefix(EXPERIMENTS).split("/")
-    return ref.startswith(EXPERIMENTS) and len(parts) == 3 and parts[0] not in NO_EXPERIMENTS
 
 
 def _retired(known: registry.Registry) -> set[str]:
