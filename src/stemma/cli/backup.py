@@ -35,7 +35,8 @@ def backup(
     found = backup(
         repository(), destination, revisions or (), stages=stage or (), experiments=experiments, encrypt=encrypt
     )
-    answer(found, lambda: backed_up(found), as_json)
+    new = f"{found.copied} of them new, {in_bytes(found.copied_size)}"
+    answer(found, lambda: [f"{found.place}: {_held(found)}, {in_bytes(found.size)}; {new}", *_notes(found)], as_json)
 
 
 def restore(
@@ -53,7 +54,7 @@ def restore(
     from stemma.storage.restore import restore
 
     found = restore(source, destination, key=key)
-    answer(found, lambda: restored(found), as_json)
+    answer(found, lambda: [f"{found.folder}: {_held(found)}, every one verified", *_notes(found)], as_json)
 
 
 def key(file: Annotated[Path, argument("FILE", "Where the secret key is written.")]) -> None:
@@ -66,12 +67,9 @@ def key(file: Annotated[Path, argument("FILE", "Where the secret key is written.
     say(sealing.new_key(file))
 
 
-def backed_up(found: "Backup") -> Report:
-    held = f"{counted(len(found.versions), 'version')}, {counted(found.objects, 'object')}"
-    new = f"{found.copied} of them new, {in_bytes(found.copied_size)}"
-    return [f"{found.place}: {held}, {in_bytes(found.size)}; {new}", *(f"note: {note}" for note in found.notes)]
+def _held(found: "Backup | Restored") -> str:
+    return f"{counted(len(found.versions), 'version')}, {counted(found.objects, 'object')}"
 
 
-def restored(found: "Restored") -> Report:
-    held = f"{counted(len(found.versions), 'version')}, {counted(found.objects, 'object')}"
-    return [f"{found.folder}: {held}, every one verified", *(f"note: {note}" for note in found.notes)]
+def _notes(found: "Backup | Restored") -> Report:
+    return [f"note: {note}" for note in found.notes]
