@@ -3,15 +3,17 @@
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from stemma.errors import VersionError
 from stemma.files import state_folder, write_bytes
 from stemma.registry.tags import Remote
+from stemma.repo import registry
 from stemma.repo.git import at, contents, git, remotes
 from stemma.repo.registry import MODEL
 from stemma.repo.repository import Repository
-from stemma.text import visible, without_password
+from stemma.text import few, visible, without_password
 
 BRANCH = "refs/heads/followed"
 FETCHED = (f"+HEAD:{BRANCH}", *(f"+refs/tags/{MODEL}{mark}*:refs/tags/{MODEL}{mark}*" for mark in "@#"))
@@ -35,14 +37,15 @@ def folder_of(source: str, stage: str, name: str | None = None) -> Path:
 
 
 def opened(source: str, warn: Callable[[str], None]) -> Repository:
-    """The repository, with every event that its Git remote knows.
+    """The repository, with the events that its Git remote has now: those of a clone that the remote lacks do not count,
+    were they never pushed, or deleted there. A repository without a remote has its own.
 
     Args:
-        warn: is told when the remote of a clone cannot be asked, and its own events hold; and of a DVC remote that is a
-            folder and is not there, as a relative path is beside the clone of a URL.
+        warn: is told of such events; and of a DVC remote that is a folder and is not there, as a relative path is
+            beside the clone of a URL.
 
     Raises:
-        VersionError: it is no DVC repository, or a URL cannot be asked.
+        VersionError: it is no DVC repository, its Git remote cannot be asked, or has another event of the same name.
     """
     if not _is_project(Path(source)):
         repository = Repository(_cloned(source))
@@ -51,11 +54,15 @@ def opened(source: str, warn: Callable[[str], None]) -> Repository:
                 warn(f"the DVC remote {place} is not there: of a URL's clone, name it by a whole path or a URL")
         return repository
     repository = Repository(source)
-    try:
-        if remotes(repository.root):
-            Remote(repository.root, MODEL).fetch()
-    except VersionError as error:
-        warn(f"{error}; what this clone knows holds")
+    if remotes(repository.root):
+        remote = Remote(repository.root, registry.tag(repository.root, MODEL))
+        there, known = remote.fetch(), repository.registry
+        lacks = [event.tag for event in known.events if event.says.model == MODEL and event.tag not in there]
+        if lacks:
+            cure = f"git push {remote.name} '{lacks[0]}'` or `git tag -d '{lacks[0]}'"
+            why = f"not on {remote.name} (never pushed, or deleted there), and not followed"
+            warn(f"{few(lacks)}: {why}: run `{cure}`")
+        repository.registry = replace(known, events=tuple(each for each in known.events if each.tag not in lacks))
     return repository
 
 

@@ -104,8 +104,9 @@ class Remote:
         self.patterns = [f"refs/tags/{model}{mark}*" for mark in "@#"]
         self.name = _remote(root)
 
-    def fetch(self) -> None:
-        """Get the events that are not here; a VersionError where one here has the name of another there."""
+    def fetch(self) -> dict[str, str]:
+        """Get the events that are not here; those that are there, by their tags. A VersionError where one here has the
+        name of another there."""
         here, there = self._here(), self._there()
         clash = sorted(name for name in here.keys() & there.keys() if here[name] != there[name])
         if clash:
@@ -116,6 +117,7 @@ class Remote:
         if there.keys() - here.keys():
             specs = [f"{pattern}:{pattern}" for pattern in self.patterns]
             self._ask("fetch", "--quiet", "--no-tags", self.name, *specs)
+        return there
 
     def more(self) -> bool:
         """Whether the remote has events that are not here."""

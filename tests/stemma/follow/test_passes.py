@@ -11,18 +11,19 @@ import pytest
 import typer
 
 import stemma
-from followed import Followed
+from followed import PUSHED, Followed
 from registered_worlds import with_key
 from s3 import Server
 from stemma.bundle import open_bundle
 from stemma.cli.follow import seconds
 from stemma.errors import VersionError
-from stemma.follow import Published, folder, passes, poll, publish
+from stemma.follow import Published, folder, passes, poll, publish, source
 from stemma.follow.folder import KEPT
 from stemma.registry.writing import Tagging
 from stemma.repo.git import git
 from stemma.repo.repository import Repository
 from timing import until
+from version_worlds import Projects
 
 
 def threshold(found: Published | None) -> float | None:
@@ -80,15 +81,33 @@ def test_what_is_published_stays_when_git_or_the_remote_is_gone(followed: Follow
     assert followed.numbers() == ["1"]
 
 
-def test_a_clone_whose_git_remote_is_gone_follows_what_it_knows(followed: Followed) -> None:
-    told: list[str] = []
-    stemma.promote(followed.bob.folder, "v1.0.0", "prod")
-    Path(followed.url).rename(followed.folder.parent.with_name("gone.git"))
-    found = publish(followed.asked(str(followed.bob.folder)), warn=told.append)
-    assert found is not None and found.version == "v1.0.0"
-    assert (
-        len(told) == 1 and told[0].startswith("git ls-remote failed (") and told[0].endswith("this clone knows holds")
-    )
+def test_a_clone_follows_what_its_git_remote_has_and_nothing_else(followed: Followed, tmp_path: Path) -> None:
+    asked, told = followed.asked(str(followed.bob.folder)), list[str]()
+    for version in ("v1.0.0", "v1.1.0"):
+        followed.promote(version)
+        found = publish(asked)
+    assert found is not None and found.version == "v1.1.0"
+    followed.anne.ok("git", "push", "-q", "--delete", "origin", "model#prod#2")
+    found = publish(asked, found, told.append)
+    assert found is not None and (found.number, found.version) == (3, "v1.0.0")
+    cure = "run `git push origin 'model#prod#2'` or `git tag -d 'model#prod#2'`"
+    assert told == [f"model#prod#2: not on origin (never pushed, or deleted there), and not followed: {cure}"]
+    followed.bob.ok("git", "tag", "-d", "model#prod#2")
+    stemma.promote(followed.bob.folder, "v1.1.0", "prod")
+    assert publish(asked, found) == found, "what was not pushed does not count"
+    Path(followed.url).rename(tmp_path / "gone.git")
+    with pytest.raises(VersionError, match="git ls-remote failed"):
+        publish(asked, found)
+
+
+def test_a_project_in_a_folder_of_a_clone_gets_its_own_events(two_projects: Projects, tmp_path: Path) -> None:
+    two = two_projects.copy(tmp_path / "shop")
+    two.churn.ok("git", "clone", "-q", "--bare", str(two.top), str(tmp_path / "server.git"))
+    two.churn.ok("git", "clone", "-q", str(tmp_path / "server.git"), str(tmp_path / "bob"))
+    two.churn.tag("churn=model#prod#2", "churn=model@v2.0.0^{}")
+    two.churn.ok("git", "push", "-q", str(tmp_path / "server.git"), "churn=model#prod#2")
+    found = source.opened(str(tmp_path / "bob" / "churn"), print)
+    assert found.registry.assigned["model", "prod"] == found.registry.registered["model", "v2.0.0"]
 
 
 def test_a_rollback_needs_no_remote(followed: Followed) -> None:
@@ -167,11 +186,11 @@ def test_tags_without_a_good_signature_are_refused_where_that_is_asked(followed:
 def test_a_signed_stage_is_followed_until_somebody_without_a_key_moves_it(followed: Followed, tmp_path: Path) -> None:
     asked = followed.asked(str(followed.bob.folder), signed=True)
     with_key(followed.bob, tmp_path)
-    stemma.promote(followed.bob.folder, "v1.0.0", "prod", tagging=Tagging(sign=True))
+    stemma.promote(followed.bob.folder, "v1.0.0", "prod", tagging=Tagging(sign=True, push=True))
     first = publish(asked)
     assert threshold(first) == 0.1
     assert publish(asked, first) == first
-    stemma.demote(followed.bob.folder, "prod")
+    stemma.demote(followed.bob.folder, "prod", tagging=PUSHED)
     with pytest.raises(VersionError, match="model#prod!#2 has no good signature"):
         publish(asked, first)
     assert not (followed.folder / "empty").exists()
@@ -183,8 +202,8 @@ def test_the_events_whose_signatures_are_verified_are_those_that_are_followed(
     """Another server of the clone may fetch in between."""
     asked, check = followed.asked(str(followed.bob.folder), signed=True), passes._check_signatures
     with_key(followed.bob, tmp_path)
-    stemma.promote(followed.bob.folder, "v1.0.0", "prod", tagging=Tagging(sign=True))
-    stemma.promote(followed.bob.folder, "v2.0.0", "prod")
+    stemma.promote(followed.bob.folder, "v1.0.0", "prod", tagging=Tagging(sign=True, push=True))
+    stemma.promote(followed.bob.folder, "v2.0.0", "prod", tagging=PUSHED)
 
     def later(repository: Repository, stage: str) -> None:
         followed.bob.ok("git", "tag", "-d", "model#prod#2")
