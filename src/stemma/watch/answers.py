@@ -17,6 +17,7 @@ from pyarrow import compute
 
 import stemma.task
 from stemma import metrics
+from stemma.bundle.model import Bundle
 from stemma.errors import StemmaError
 from stemma.metrics import Metric, Rows, resampling
 from stemma.signature import Signature
@@ -127,6 +128,22 @@ def of_name(found: Mapping[str, Answers], name: str, folder: Path) -> Answers:
 def bare(version: str) -> str:
     """1.2.0 of model@v1.2.0."""
     return version.rpartition("@")[2].removeprefix("v")
+
+
+def model(version: str) -> str:
+    """shop of shop@v1.2.0."""
+    return version.rpartition("@")[0]
+
+
+def of_model(files: Mapping[str, list[log.File]], bundle: Bundle) -> dict[str, list[log.File]]:
+    """Those of the versions that take a bundle's inputs; of several models, of the one that has its name, else of the
+    one that has this very version, if some has."""
+    takes, number = bundle.signature.inputs, bundle.registered.get("version")
+    found = {name: its for name, its in files.items() if its[0].source.signature.inputs == takes}
+    is_it = {name: number is None or bare(str(number)) == bare(name) for name in found}
+    same = {model(name) for name, its in found.items() if is_it[name] and its[0].source.signature == bundle.signature}
+    of = {model(name) for name in found} & {bundle.record.get("name")} or same
+    return {name: its for name, its in found.items() if not of or model(name) in of}
 
 
 def telling(folder: Path) -> str:

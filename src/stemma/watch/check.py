@@ -16,7 +16,7 @@ from stemma.bundle.model import Bundle
 from stemma.bundle.rows import Rows, records
 from stemma.errors import StemmaError
 from stemma.text import by_number, counted, few
-from stemma.watch.answers import Answers, day, versions
+from stemma.watch.answers import Answers, day, of_model, versions
 from stemma.watch.columns import Column, gone, profiled, shown, trained
 from stemma.watch.log import Log
 from stemma.watch.windows import windows
@@ -82,8 +82,7 @@ def check(
              if (last := max(file.last for file in its)) < now - idle]  # fmt: skip
     for name in set(server.serving if server else ()) - files.keys():
         found.append(Finding("idle", name, "it serves, and nobody ever asked it"))
-    same = {name: its for name, its in files.items() if its[0].source.signature.inputs == bundle.signature.inputs}
-    for asked in windows(kept, same, EVER, ("input", "prediction")):
+    for asked in windows(kept, of_model(files, bundle), EVER, ("input", "prediction")):
         found += _silent(bundle, asked.answers)
     names = [each.name for each in bundle.signature.inputs]
     sent = [] if table is None or server is None else list(islice(records(Rows(table), names), ROWS))

@@ -23,7 +23,7 @@ from stemma.errors import StemmaError
 from stemma.tables.distance import jensen_shannon, level, psi, shares
 from stemma.text import SHOWN, counted, few, figure, lasting, short
 from stemma.watch import evidence, sequential, tests
-from stemma.watch.answers import PREDICTED, Answers, bare, measured, versions
+from stemma.watch.answers import PREDICTED, Answers, bare, measured, model, of_model, versions
 from stemma.watch.columns import PREDICTION, Column, Part, gone, of_texts, present, profiled, shown, trained
 from stemma.watch.expected import Came, Expected, expected
 from stemma.watch.log import Log
@@ -121,7 +121,8 @@ def drift(
     """Look at every window of a log.
 
     Args:
-        bundle: with the reference, for versions that take its inputs; None: each version's first window is it.
+        bundle: with the reference, for versions of its model that take its inputs; None: each version's first window
+            is it.
         seconds: of a window; windows begin at whole multiples of it since 1970.
         of: the version that the bundle is, by which alone it is looked at; None: all that take its inputs are.
 
@@ -131,8 +132,7 @@ def drift(
     kept = Log(folder, since)
     files = versions(kept.files())
     if bundle is not None:
-        takes = bundle.signature.inputs
-        files = {name: its for name, its in files.items() if its[0].source.signature.inputs == takes}
+        files = of_model({name: its for name, its in files.items() if of is None or model(name) == model(of)}, bundle)
         if not files:
             raise StemmaError(f"no version in {folder} takes the inputs of the bundle")
     together = len(files)

@@ -15,7 +15,7 @@ from stemma.files import check_place, write_text
 from stemma.report.document import Document, Section, Table, html
 from stemma.text import counted, figure
 from stemma.watch import ab, drift, sequential, shown
-from stemma.watch.answers import PREDICTED, Answers, day, measured, read
+from stemma.watch.answers import PREDICTED, Answers, day, measured, model, read
 from stemma.watch.log import Log
 
 HEAD = ("version", "main figure", "requests", "rows", "with an outcome", "50 %, ms", "99 %, ms", "from", "to")
@@ -85,7 +85,7 @@ def _in_order(versions: Mapping[str, Answers]) -> dict[str, Answers]:
 
     def place(each: Answers) -> tuple[str, list[int], float]:
         number = re.search(r"(?:^|@)v?(\d+(?:\.\d+)*)(?: |$)", each.version)
-        return _model(each), [int(part) for part in number[1].split(".")] if number else [], each.times[0]
+        return model(each.version), [int(part) for part in number[1].split(".")] if number else [], each.times[0]
 
     return {each.version: each for each in sorted(versions.values(), key=place)}
 
@@ -104,7 +104,7 @@ def _version(answers: Answers) -> tuple[str, ...]:
 
 def _experiments(folder: Path, versions: dict[str, Answers], options: ab.Options) -> Iterator[str]:
     """Each version of a model beside the one before it."""
-    pairs = [(a, b) for a, b in pairwise(versions.values()) if _model(a) == _model(b)]
+    pairs = [(a, b) for a, b in pairwise(versions.values()) if model(a.version) == model(b.version)]
     for a, b in pairs:
         try:
             yield f"{ab.experiment(folder, a, b, options).sentence}."
@@ -112,10 +112,6 @@ def _experiments(folder: Path, versions: dict[str, Answers], options: ab.Options
             yield f"{b.version} is not compared with {a.version}: {error.what}."
     if not pairs:
         yield "There is one version of each model."
-
-
-def _model(answers: Answers) -> str:
-    return answers.version.rpartition("@")[0]
 
 
 def _of(caption: str, table: shown.Rows, none: str = "Nothing yet.") -> Table | str:

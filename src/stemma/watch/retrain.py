@@ -15,7 +15,7 @@ from stemma.files import check_place, replaced
 from stemma.semver import is_version
 from stemma.signature import Signature
 from stemma.text import counted, few
-from stemma.watch.answers import Answers, bare, day, of_name, read, telling
+from stemma.watch.answers import Answers, bare, day, model, of_name, read, telling
 from stemma.watch.log import Log
 
 TABLE = Path("data/raw/service.parquet")
@@ -39,8 +39,8 @@ class Retraining:
 
 
 def retrain(folder: Path, version: str | None = None, since: float | None = None, to: Path | None = None) -> Retraining:
-    """Gather the rows with an outcome of every version that takes the same inputs and predicts the same target, as
-    classes or as values; of one request one row.
+    """Gather the rows with an outcome of every version of the model that takes the same inputs and predicts the same
+    target, as classes or as values; of one request one row.
 
     Args:
         version: in production, as the log names it; None: the one that answered last.
@@ -55,7 +55,7 @@ def retrain(folder: Path, version: str | None = None, since: float | None = None
     kept = Log(folder, since)
     versions = {name: each.but("shadow") for name, each in read(kept, ("input",)).items()}
     last = _chosen(versions, version, folder)
-    asked = [each.judged for each in versions.values() if _learns(each.signature) == _learns(last.signature)]
+    asked = [each.judged for each in versions.values() if _learns(each) == _learns(last)]
     times = np.concatenate([each.times for each in asked])
     if not len(times):
         raise StemmaError(f"no request in {folder} has an outcome", run=telling(folder))
@@ -78,9 +78,10 @@ def _chosen(versions: Mapping[str, Answers], name: str | None, folder: Path) -> 
     return max(answered, key=lambda each: each.times[-1])
 
 
-def _learns(known: Signature) -> tuple[object, ...]:
+def _learns(of: Answers) -> tuple[object, ...]:
     """What its rows have in common with those of another version."""
-    return known.inputs, known.target, bool(known.classes)
+    known = of.signature
+    return model(of.version), known.inputs, known.target, bool(known.classes)
 
 
 def _table(answers: Answers, known: Signature) -> Any:

@@ -113,6 +113,21 @@ def test_a_planted_drift_is_found_by_its_name_and_no_other(
     assert {(1, *each) for each in expected} == set(alarms(found))
 
 
+@pytest.mark.parametrize("known_by", ["its name", "its version"])
+def test_another_model_of_the_same_inputs_is_not_held_beside_the_bundle(
+    known_by: str, bundle: Bundle, tmp_path: Path
+) -> None:
+    record = json.loads(bundle.files["version.json"]) | ({"name": "shop"} if known_by == "its name" else {})
+    known = Bundle.of(dict(bundle.files) | {"version.json": json.dumps(record).encode()})
+    other = SIGNATURE if known_by == "its name" else SIGNATURE | {"threshold": 0.75}
+    weeks(tmp_path, rows(ROWS, 1), version="shop@v1.0.0")
+    drifted = PLANTED["a unit"][0]
+    logged(tmp_path, predicted(drifted), of=source("fr@v1.0.0", other), inputs=drifted, times=MONDAY + np.arange(ROWS))
+    found = drift(tmp_path, known)
+    assert {each.version for each in found.windows} == {"shop@v1.0.0"} and not alarms(found)
+    assert {each.version for each in drift(tmp_path, known, of="fr@v1.0.0").windows} == {"fr@v1.0.0"}
+
+
 def test_what_was_found_is_told_in_figures(bundle: Bundle, tmp_path: Path) -> None:
     weeks(tmp_path, rows(ROWS, 1), PLANTED["a unit"][0])
     found = drift(tmp_path, bundle)

@@ -46,6 +46,13 @@ def test_rows_with_outcomes_become_a_table_with_the_names_of_training(tmp_path: 
         retrain(tmp_path / "log", to=table)
 
 
+def test_rows_of_another_model_are_none_of_its_table(tmp_path: Path) -> None:
+    logged(tmp_path, [0.2, 0.8], of=source("fr@v1.0.0"), ids=["x", "y"])
+    outcomes.Ledger(tmp_path).keep({("x", 0): "TRUE", ("y", 0): "TRUE"}, START)
+    assert retrain(asked(tmp_path)).rows == 5
+    assert retrain(tmp_path, "fr@v1.0.0").rows == 2
+
+
 def test_without_a_file_nothing_is_written_and_the_command_is_told(tmp_path: Path) -> None:
     found = retrain(asked(tmp_path / "a log"), "shop@v1.0.0")
     written = "--version shop@v1.0.0 --write data/raw/service.parquet"
