@@ -187,19 +187,21 @@ def _mixed(files: Sequence[log.File]) -> set[str]:
 
 
 def _joined(table: Any, known: Signature, told: Any) -> Any:
-    """With the outcome of each row, as it was told first, and as the version has it: a server looks at none."""
+    """With the outcome of each row, the first that the version predicts, as it has it: a server looks at none."""
     asked = outcomes.keys(table).combine_chunks().dictionary_encode()
     place = compute.index_in(told["key"], value_set=asked.dictionary)  # many outcomes are looked up in few rows
-    of = np.flatnonzero(compute.is_valid(place).to_numpy())[::-1]
-    first = np.full(len(asked.dictionary), -1)
-    first[place.to_numpy()[of].astype(np.int64)] = of  # of several the last that is written here
-    found = first[asked.indices.to_numpy()]
-    outcome = told["outcome"].take(pa.array(found, pa.int64(), mask=found < 0)).combine_chunks().dictionary_encode()
+    of = np.flatnonzero(compute.is_valid(place).to_numpy())
+    outcome = told["outcome"].take(pa.array(of)).combine_chunks().dictionary_encode()
     texts = outcome.dictionary.to_pylist()
-    spelled = pa.array([outcomes.spelled(known, text) for text in texts], pa.string())
-    apart = pa.array([known.spelled(known.target, text) for text in texts], pa.string())  # what a version merges
-    table = table.append_column("told", apart.take(outcome.indices))
-    return table.append_column("outcome", spelled.take(outcome.indices))
+    spelled = pa.array([outcomes.spelled(known, text) for text in texts], pa.string()).take(outcome.indices)
+    apart = pa.array([known.spelled(known.target, text) for text in texts], pa.string()).take(outcome.indices)
+    first = np.full(len(asked.dictionary), -1)
+    counts = np.flatnonzero(spelled.is_valid().to_numpy(zero_copy_only=False))[::-1]
+    first[place.to_numpy()[of[counts]].astype(np.int64)] = counts  # of several the last that is written here
+    found = first[asked.indices.to_numpy()]
+    found = pa.array(found, pa.int64(), mask=found < 0)
+    table = table.append_column("told", apart.take(found))  # what a version merges stands apart
+    return table.append_column("outcome", spelled.take(found))
 
 
 def measured(judged: Answers, task: Task, metric: Metric) -> tuple[float, float]:

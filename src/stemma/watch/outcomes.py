@@ -4,7 +4,8 @@
     time       when it was told
     outcome    the class, or the value, as text, as it was told: classes that a version merges stay apart
 
-Of several outcomes for a row the one that was told first counts: nobody changes afterwards what a figure rests on.
+Of several outcomes for a row the one that was told first counts: nobody changes afterwards what a figure rests on. What
+is no class and no number of the version that was asked is none, though it was kept before that was known.
 """
 
 import math
@@ -34,7 +35,7 @@ NEW = ("taken", "kept")
 LARGE = 50_000  # rows of a file that is written no more
 SAID = {  # what is told of a row, and what that means
     "taken": "new outcomes",
-    "kept": "of no request in the log yet: they count once it is there",
+    "kept": "of no request in the log yet: they count once it is there, if its version predicts them",
     "late": "of them told more than {late} after the request",
     "same": "told before, and the same",
     "contradicting": "told before, and otherwise: the first counts",
@@ -106,7 +107,8 @@ def join(
     """
     kept, now, new = log.Log(folder), time.time(), dict[Key, str]()
     ids = {id for told in tellings.values() for (id, _), _ in told}
-    asked, first = _asked(kept, ids, awaited is None), read(kept, ids)
+    asked = _asked(kept, ids, awaited is None)
+    first = read(kept, ids, lambda key, text: key not in asked or spelled(asked[key][1], text) is not None)
     found = []
     for name, told in tellings.items():
         counts, examples = Counter(dict.fromkeys(SAID, 0)), dict[str, list[str]]()
@@ -150,12 +152,14 @@ def _table(outcomes: Mapping[Key, str], told: float) -> Any:
     return pa.table({name: pa.array(values, kind) for (name, kind), values in zip(types, columns, strict=True)})
 
 
-def read(kept: log.Log, ids: Collection[str] | None = None) -> dict[Key, str]:
-    """The outcome of each row that has one, as it was told first: of requests of these ids, by default of all."""
-    found: dict[Key, str] = {}
-    told = table(kept)
+def read(
+    kept: log.Log, ids: Collection[str] | None = None, counts: Callable[[Key, str], bool] = lambda key, text: True
+) -> dict[Key, str]:
+    """The outcome of each row that has one, the first that counts: of requests of these ids, by default of all."""
+    found, told = dict[Key, str](), table(kept)
     for row in (told if ids is None else _of(_array(ids), told)).to_pylist():
-        found.setdefault((row["id"], row["row"]), row["outcome"])
+        if counts(key := (row["id"], row["row"]), row["outcome"]):
+            found.setdefault(key, row["outcome"])
     return found
 
 
