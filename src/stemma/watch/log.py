@@ -43,7 +43,7 @@ from stemma.text import in_one_line, nearest
 
 KEY = "STEMMA_LOG_KEY"  # of the environment
 FORMAT, REQUESTS = 1, "requests"
-STAMP = "%Y%m%dT%H%M%S"  # in the name of a file: when it was written
+STAMP = "%Y%m%dT%H%M%S"  # in the name of a file: when it was written, or its last row came
 FACTS = b"stemma.watch"  # of a file's metadata
 MOMENT = pa.timestamp("us", tz="UTC")
 TYPES = {"number": pa.float32(), "boolean": pa.bool_(), "date": MOMENT, "string": pa.string()}
@@ -301,7 +301,9 @@ def _treated(column: str, name: str, values: Any, options: Options) -> dict[str,
 def save(folder: Path, kind: str, table: Any, facts: Columns, name: str = "") -> str:
     """Write a file that no other has the name of, or one in its place; its name. An OSError leaves nothing of it."""
     told = json.dumps({"format": FORMAT, "kind": kind, **facts}).encode()
-    name = name or f"{kind}-{datetime.now(UTC):{STAMP}}Z-{uuid4().hex[:12]}.parquet"
+    now = datetime.now(UTC)
+    until = max(now, compute.max(table["time"]).as_py() or now)  # a clock that was set back must hide no row
+    name = name or f"{kind}-{until:{STAMP}}Z-{uuid4().hex[:12]}.parquet"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may be gone by now; what callers sent is not for all
     with replaced(folder / name) as partial:
         texts = [field.name for field in table.schema if pa.types.is_string(field.type)]

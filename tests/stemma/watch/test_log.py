@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -226,6 +227,13 @@ def test_a_folder_without_a_log_is_refused_in_a_line(tmp_path: Path) -> None:
 def test_requests_before_a_moment_can_be_left_out(tmp_path: Path) -> None:
     logged(tmp_path, [0.5] * 4, times=[START, START + 1, START + 2, START + 3])
     (part,) = read(log.Log(tmp_path, START + 2), ())
+    assert part.table.num_rows == 2
+
+
+def test_rows_from_before_a_clock_was_set_back_are_found_by_their_time(tmp_path: Path) -> None:
+    later = time.time() + 7200
+    logged(tmp_path, [0.5] * 2, times=[later, later + 1])
+    (part,) = read(log.Log(tmp_path, later - 60), ())
     assert part.table.num_rows == 2
 
 
