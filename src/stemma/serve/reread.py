@@ -31,6 +31,7 @@ class Reread(Generic[T]):
     ) -> None:
         self._what, self._files, self._read, self._facts = what, [*map(Path, files)], read, facts
         self._seen, self.now, self._again = self._states(), read(), math.inf
+        self._fault: object = None
 
     def renewed(self) -> bool:
         """Whether other files are there since it was asked last, and can be used."""
@@ -43,7 +44,9 @@ class Reread(Generic[T]):
             self.now = self._read()
         except SettingsError as error:
             self._again = time.monotonic() + AGAIN
-            log.note(self._what, error=str(error), told="what was there before holds")
+            if (fault := (seen, str(error))) != self._fault:  # each time that it is tried would be each minute
+                log.note(self._what, error=str(error), told="what was there before holds")
+            self._fault = fault
             return False
         log.note(self._what, **self._facts(self.now))
         return True
