@@ -3,6 +3,7 @@ ends, and come back when they fail.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -90,7 +91,9 @@ def _run(command: Sequence[str], stop: threading.Event) -> int:
 
 
 def end_with_parent() -> None:
-    """End this process when the one that started it is gone: nobody holds the other end of its input then."""
+    """End this process when the one that started it is gone: nobody holds the other end of its input then. On SIGTERM
+    it ends without a word: the log of the server is JSON."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def wait() -> None:
         os.read(sys.stdin.fileno(), 1)  # `sys.stdin` would be held: what ends by itself, or by a signal, would abort

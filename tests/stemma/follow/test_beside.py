@@ -55,6 +55,17 @@ def test_it_ends_as_it_means_to_though_a_thread_waits_for_the_server() -> None:
     assert told[0] == "the process beside the server ended (3): it is started again"
 
 
+def test_it_ends_without_a_word_where_all_are_asked_to(capfd: pytest.CaptureFixture[str]) -> None:
+    """As systemd does it; a line that is no JSON stood in the log of the server."""
+    script = "import os, signal; from stemma.errors import one_line; from stemma.follow.beside import end_with_parent\n"
+    script += "with one_line(): end_with_parent(); os.kill(os.getpid(), signal.SIGTERM)"
+    told: list[str] = []
+    with running([sys.executable, "-c", script], told.append):
+        until(lambda: told)
+    assert told[0] == "the process beside the server ended (-15): it is started again"
+    assert capfd.readouterr().err == ""
+
+
 def test_it_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "processes"
     command = [sys.executable, "-c", PARENT, sys.executable, "-c", CHILD, str(file)]
