@@ -324,6 +324,23 @@ def test_a_log_that_cannot_be_written_stops_no_guard(tmp_path: Path) -> None:
     assert told == [f"what drifted cannot be written down ({tmp_path / 'log'}: File exists)"]
 
 
+def test_a_guard_that_never_could_look_leaves_when_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a file no figure was there, and no alert told of it."""
+
+    def ends(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", ends)
+    began = int(time.time())
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            Guard(tmp_path, "http://127.0.0.1:9", Rules(), [], print).poll(1)
+        told = (tmp_path / "drift.prom").read_text().splitlines()[1].split()
+        assert told[0] == "stemma_drift_timestamp_seconds" and 0 <= int(told[1]) - began < 60
+        began, later = int(told[1]), began + 7200
+        monkeypatch.setattr("time.time", lambda later=later: later)
+
+
 def test_where_a_split_lets_both_answer_a_figure_worse_than_the_one_before_is_a_reason(tmp_path: Path) -> None:
     """Though it is within its bound."""
     draw, rows, told = np.random.default_rng(0), {"v1": 3000, "v2": 1000}, {}
