@@ -7,6 +7,7 @@ looks: rows of a window are judged when it is over, and are the same at every lo
 later, by tests that hold whenever one looks.
 """
 
+import json
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ import numpy as np
 from pyarrow import compute
 
 from stemma import metrics
+from stemma.bundle.archive import SIGNATURE
 from stemma.bundle.model import RECORD, Bundle, reading
 from stemma.errors import StemmaError
 from stemma.tables.distance import jensen_shannon, level, psi, shares
@@ -102,6 +104,7 @@ class Drift:
     bundle: str | None  # whose reference it is; None: that of the first windows
     windows: tuple[Window, ...]
     skipped: tuple[str, ...]
+    kept: tuple[str, ...] = ()  # conditions of the rows that the reference is of: in service others are asked too
 
     @property
     def sentence(self) -> str:
@@ -148,7 +151,8 @@ def drift(
     if not found:
         raise StemmaError(f"{folder} holds no request since then")
     named = None if bundle is None else str(bundle.registered.get("version", "not registered"))
-    return Drift(seconds, named, tuple(found), kept.skipped)
+    contract = {} if bundle is None else json.loads(bundle.files[SIGNATURE])
+    return Drift(seconds, named, tuple(found), kept.skipped, tuple(contract.get("keep", {}).values()))
 
 
 def predictions(answers: Answers, bundle: Bundle, alpha: float) -> Shift | None:

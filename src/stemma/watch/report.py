@@ -53,7 +53,12 @@ def write(
             ),
             Section("Which is better", tuple(_experiments(folder, versions, options))),
             Section(
-                "Drift", (_of("", shown.alarms(found), "Nothing is certain."), _of("Windows", shown.states(found)))
+                "Drift",
+                (
+                    _of("", shown.alarms(found), "Nothing is certain."),
+                    *shown.kept(found),
+                    _of("Windows", shown.states(found)),
+                ),
             ),
             Section("Columns", (_columns(found),)),
             Section(

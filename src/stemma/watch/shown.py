@@ -41,6 +41,11 @@ def doubts(found: Drift) -> list[str]:
     ]
 
 
+def kept(found: Drift) -> list[str]:
+    """Whose rows the reference is, where training left some out."""
+    return [f"The reference is of rows where {' and '.join(found.kept)}; others are asked too." for _ in found.kept[:1]]
+
+
 def _foretold(found: Drift) -> Iterable[Window]:
     """Each version's last window of which figures are expected."""
     return {each.version: each for each in found.windows if each.expected}.values()

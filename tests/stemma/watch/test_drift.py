@@ -12,7 +12,7 @@ from stemma.bundle import Bundle
 from stemma.errors import BundleError, StemmaError
 from stemma.tables.distance import jensen_shannon, psi, shares
 from stemma.tables.profile import described
-from stemma.watch import outcomes
+from stemma.watch import outcomes, shown
 from stemma.watch.drift import Drift, _of_figure, drift
 from stemma.watch.expected import Came
 from stemma.watch.log import Options
@@ -126,6 +126,14 @@ def test_another_model_of_the_same_inputs_is_not_held_beside_the_bundle(
     found = drift(tmp_path, known)
     assert {each.version for each in found.windows} == {"shop@v1.0.0"} and not alarms(found)
     assert {each.version for each in drift(tmp_path, known, of="fr@v1.0.0").windows} == {"fr@v1.0.0"}
+
+
+def test_of_which_rows_the_reference_is_is_told_where_training_left_some_out(bundle: Bundle, tmp_path: Path) -> None:
+    contract = json.loads(bundle.files["signature.json"]) | {"keep": {"paid": "PageValues > 0", "old": "Weekend"}}
+    weeks(tmp_path, rows(ROWS, 1))
+    found = drift(tmp_path, Bundle.of(dict(bundle.files) | {"signature.json": json.dumps(contract).encode()}))
+    assert shown.kept(found) == ["The reference is of rows where PageValues > 0 and Weekend; others are asked too."]
+    assert shown.kept(drift(tmp_path, bundle)) == shown.kept(drift(tmp_path)) == []
 
 
 def test_what_was_found_is_told_in_figures(bundle: Bundle, tmp_path: Path) -> None:
