@@ -50,6 +50,7 @@ class _Watched:
     places: Mapping[int, Place] = field(default_factory=dict)  # of the versions that serve
     refused: Mapping[int, tuple[Mark | None, str]] = field(default_factory=dict)  # versions as they were then, and why
     off: bool = False  # none of it shall serve
+    ordered: bool = False  # the policy is that of an order
 
 
 class Keeper:
@@ -92,6 +93,7 @@ class Keeper:
         for watched in self._watched.values():
             source, now = watched.settings.source, watched.settings
             watched.settings = told.get((source, watched.plan.name)) or told.get((source, now.name)) or now
+            watched.ordered = False
         await self.look(anew=True)
 
     async def act(self, action: str, name: str, what: Any = "", why: str = "") -> str | None:
@@ -122,6 +124,7 @@ class Keeper:
             watched.withdrawn.allow(None if action == "load" else set(map(number_of, policy.split(","))))
         watched.settings = wanted
         watched.off = action == "unload"
+        watched.ordered |= chooses
         await self.look(anew=True)
         log.note("asked", action=action, model=watched.plan.name, policy=policy)
         failed = _unserved(watched) if chooses else _refused(watched)
@@ -185,7 +188,11 @@ class Keeper:
         watched.refused = refused
         wanted = () if off else wanted or watched.plan.versions  # nothing is no version to go to
         labels = _labels(watched.settings.labels, wanted, back)
-        plan = Plan(watched.plan.name, wanted, labels, {number: why for number, (_, why) in refused.items()}, off)
+        faults = {number: why for number, (_, why) in refused.items()}
+        if watched.ordered and policy[0].isdigit() and wanted:  # else nothing tells why what came later does not serve
+            why = f"{policy} was ordered, until `stemma service switch {watched.plan.name} latest:1`"
+            faults |= dict.fromkeys((each for each in there.keys() - faults.keys() if each > max(wanted)), why)
+        plan = Plan(watched.plan.name, wanted, labels, faults, off)
         plan = replace(plan, **watched.settings.model_dump(include={"split", "shadow"}))
         if behind or plan != watched.plan:
             await self._commit(watched, plan, there)

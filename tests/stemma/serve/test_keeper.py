@@ -407,8 +407,11 @@ def test_a_model_is_unloaded_loaded_and_pinned_on_order(world: Callable[..., Wor
     assert act("load", "shop") is None and here.serving == (2,)
     assert act("switch", "shop", "1") is None and here.serving == (1,)
     assert here.look() == (1,)
+    why = "1 was ordered, until `stemma service switch shop latest:1`"
+    assert here.models.by_name["shop"].faults == {2: why}, "a promotion that does not serve is told"
     assert "policy" in str(act("switch", "shop", "newest")) and here.serving == (1,)
     assert act("switch", "shop", "latest:1") is None and here.serving == (2,)
+    assert not here.models.by_name["shop"].faults
     assert act("rollback", "shop") is None and here.serving == (1,)
     assert "no version before 1" in str(act("rollback", "shop")) and "no version 9" in str(act("switch", "shop", "9"))
     assert act("switch", "shop", "latest:1") is None and here.serving == (2,)
