@@ -34,14 +34,15 @@ OF_ONE_TYPE = 0.95  # of the values
 TOLD = 5  # hints of one kind
 DROP = "give it the role drop"  # what helps against a column
 HALF = 10  # rows at least before and after a change of type
+COARSE = 0.1  # deviations between neighbours in float32
 
 
 @dataclass(frozen=True)
 class Hint:
     """What looks wrong."""
 
-    # leakage, repeated, identifier, constant, empty, missing, unseen, identical, type, imbalance, time or unheld (a
-    # text of an expression)
+    # leakage, repeated, identifier, constant, empty, missing, unseen, identical, type, rounded, imbalance, time or
+    # unheld (a text of an expression)
     kind: str
     column: str | None  # None where it is about rows
     text: str  # one line
@@ -60,12 +61,13 @@ def find(frame: pd.DataFrame, settings: Table, splits: dict[str, np.ndarray]) ->
         by_column = threads.each(
             partial(_of_column, frame, settings, splits, sample), features(frame.columns, settings)
         )
-    found = [hint for some in by_column for hint in some]
+    found, target = [hint for some in by_column for hint in some], settings.target
     told = {hint.column for hint in found if hint.kind in ("empty", "constant")}
     judged = [name for name, _ in features(frame.columns, settings) if name not in told]
     found += [Hint("identical", second, text) for second, text in _identical(frame, judged)]
     found += [Hint(kind, None, text) for kind, text in _repeated(frame, settings, splits)]
     found += [Hint(kind, settings.target, text) for kind, text in _imbalance(frame, settings, splits["train"])]
+    found += [Hint(kind, target, f"the target {target!r} {text}") for kind, text in _rounded(frame[target])]
     found += [Hint(kind, settings.time, text) for kind, text in _time(frame, settings)]
     return tuple(found)
 
@@ -82,7 +84,7 @@ def _of_column(
     values, train = frame[name], frame[name].iloc[splits["train"]]
     cure = "take it out of `derive`" if name in settings.derive else DROP
     texts = [*_worthless(train, cure)] or [*_identifier(values, role, cure)]
-    texts = texts or [*_leakage(values, sample, cure), *_type(values), *_unseen(values, splits)]
+    texts = texts or [*_leakage(values, sample, cure), *_type(values), *_rounded(values), *_unseen(values, splits)]
     return [Hint(kind, name, f"column {name!r} {text}") for kind, text in texts]
 
 
@@ -162,6 +164,19 @@ def _type(values: pd.Series) -> Iterator[tuple[str, str]]:
         told = f"{_shown(values.iloc[after])} in row {values.index[after] + 1}, {_shown(values.iloc[before])} before it"
         kinds = "numbers to texts" if flags[0] else "texts to numbers"
         yield "type", f"changes half-way from {kinds}: {told}"
+
+
+def _rounded(values: pd.Series) -> Iterator[tuple[str, str]]:
+    """Numbers of which float32 makes few."""
+    if values.dtype != np.float64 or not (spread := values.std()) > 0:
+        return
+    step = float(np.spacing(np.float32(values.abs().max())))
+    if step > COARSE * spread:
+        yield (
+            "rounded",
+            f"holds numbers near {values.abs().max():g}, which networks round to steps of {step:g}, for they compute in"
+            f" float32; their deviation is {spread:g}: subtract an offset in the table, or give a time the role date",
+        )
 
 
 def _unseen(values: pd.Series, splits: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:

@@ -261,6 +261,17 @@ def test_a_type_that_changes_half_way_is_named_by_row_and_value(told):
     ]
 
 
+def test_numbers_that_float32_makes_few_of_are_named_and_so_is_such_a_target(told):
+    large = 1e12 + 100 * noise()
+    frame = table(n=large)
+    steps = "which networks round to steps of 65536, for they compute in float32; their deviation is"
+    assert [steps in line and line.startswith("column 'n' holds numbers near 1e+12") for line in told(frame)] == [True]
+    [line] = told(frame.assign(n=noise(2), y=large), task="regression", positive=None)
+    assert line.startswith("the target 'y' holds numbers near 1e+12") and steps in line
+    assert told(table(n=np.random.default_rng(0).integers(0, 10**12, ROWS) * 1.0)) == []
+    assert told(table(n=1.7e9 + 1e5 * noise())) == []  # steps of 128
+
+
 def test_a_few_texts_among_numbers_are_named_by_row_and_value(told):
     values = [str(number) for number in np.random.default_rng(5).integers(0, 5, ROWS)]
     values[17], values[250] = "unknown", "unknown"
