@@ -26,7 +26,7 @@ def main() -> None:
     check.slices(settings.evaluate.slices, train.frame, about.row)  # else told when the network is trained
     training.try_out(network, train.x)
     chosen = training.settled(settings.train, train.x)
-    begin, parts = start_of(network, chosen, train), own.chosen(chosen, LINES)
+    begin, parts = start_of(network, chosen, train, about.target), own.chosen(chosen, LINES)
     given = Given(Rows(train.x, train.y), chosen, begin.tensors, parts, begin.taught, settings.runner)
     with following(settings, chosen, TRACKERS):
         with watched(layout.CURVES, chosen, problem.task.score, layout.CHECKPOINT) as watch:
@@ -36,7 +36,7 @@ def main() -> None:
     layout.CHECKPOINT.unlink()
 
 
-def start_of(network: Network, chosen: TrainSettings, train: arrays.Arrays) -> origin.Origin:
+def start_of(network: Network, chosen: TrainSettings, train: arrays.Arrays, target: str) -> origin.Origin:
     """The tensors of the version that `train.init_from` names, and what the one that `train.teacher` names says."""
     begin = origin.Origin()
     if chosen.init_from is None and chosen.teacher is None:
@@ -46,10 +46,10 @@ def start_of(network: Network, chosen: TrainSettings, train: arrays.Arrays) -> o
     here = layout.home(Path.cwd())
     if chosen.init_from is not None:
         other = versions.tensors(here, chosen.init_from)
-        begin = origin.of(network, chosen.init_from, other.commit, other.arrays)
+        begin = origin.of(network, chosen.init_from, other.commit, other.arrays, other.classes)
     if chosen.prune_structured is not None:
         begin = narrow.of(network, begin, chosen.prune_structured)
     if chosen.teacher is None:
         return begin
-    said = versions.answers(here, chosen.teacher, train.frame, network.problem.task)
+    said = versions.answers(here, chosen.teacher, train.frame, network.problem.task, target)
     return begin.taught_by(chosen.teacher, said.commit, said.predictions)

@@ -23,8 +23,11 @@ class Answers:
     predictions: "NDArray[np.float32]"  # probabilities (rows, classes), or values (rows, 1)
 
 
-def answers(repo: Repo, revision: str, frame: "pd.DataFrame", task: "Task") -> Answers:
+def answers(repo: Repo, revision: str, frame: "pd.DataFrame", task: "Task", target: str | None = None) -> Answers:
     """Run the packaged network of a version on rows, as `prepare` wrote them; its classes come in the order of `task`.
+
+    Args:
+        target: the column that it must predict; None: any.
 
     Raises:
         StemmaError: there is no such version, its bundle is not there or damaged, or it predicts something else.
@@ -35,9 +38,11 @@ def answers(repo: Repo, revision: str, frame: "pd.DataFrame", task: "Task") -> A
     version = opened(repo).version(revision)
     bundle = bundle_of(version)
     signature = bundle.signature
-    if signature.task != task.kind or set(signature.classes) != set(task.classes):
+    alike = (signature.task, {*signature.classes}) == (task.kind, {*task.classes})
+    if not alike or target not in (None, signature.target):
         says = f"{signature.task} ({few([*signature.classes], 5)})" if signature.classes else signature.task
-        raise VersionError(f"{revision} answers another question, {says}, so nothing can be learned from it")
+        what = f"{revision} answers another question, {says} of {signature.target!r}"
+        raise VersionError(f"{what}, so nothing can be learned from it")
     lacking = [each.name for each in signature.inputs if each.name not in frame]
     if lacking:
         raise VersionError(f"{revision} needs columns that data/prepared does not have: {few(lacking, 5)}")

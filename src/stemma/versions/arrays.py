@@ -1,11 +1,12 @@
 """The tensors of a version, for a network that starts from them."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stemma.errors import VersionError, WeightsError
+from stemma.evaluation.results import told
 from stemma.files import scratch
 from stemma.repo.repository import WEIGHTS, Repo, no_model, opened
 
@@ -20,6 +21,7 @@ class Tensors:
     revision: str  # as it was asked for
     commit: str | None  # of that name now; None for the work tree
     arrays: "Mapping[str, NDArray[Any]]"  # by name
+    classes: Sequence[str] | None = None  # in the order of its outputs; none of a regression, None where not known
 
 
 def parameters(tensors: "Iterable[Tensor]") -> int:
@@ -44,6 +46,6 @@ def tensors(repo: Repo, revision: str) -> Tensors:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes(version.bytes(f"{WEIGHTS}/{file}"))
         try:
-            return Tensors(revision, version.commit, weights.read(folder))
+            return Tensors(revision, version.commit, weights.read(folder), told(version.profile, "classes"))
         except WeightsError as error:
             raise VersionError(f"{revision}: {error.what.replace(str(folder), WEIGHTS)}") from None

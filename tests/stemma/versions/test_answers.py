@@ -38,6 +38,13 @@ def test_a_version_answers_with_its_commit_and_its_classes_in_the_order_asked_fo
     assert np.array_equal(turned.predictions, found.predictions[:, ::-1])
 
 
+def test_a_version_that_predicts_another_column_teaches_nothing(world: World) -> None:
+    task = of("binary", ("FALSE", "TRUE"), "TRUE")
+    assert len(answers(world.folder, "HEAD~1", FRAME, task, "Revenue").predictions) == 3
+    with pytest.raises(VersionError, match=r"another question, binary \(FALSE, TRUE\) of 'Revenue', so nothing"):
+        answers(world.folder, "HEAD~1", FRAME, task, "Churn")
+
+
 def test_a_version_that_says_what_has_no_logarithm_teaches_no_network_that_learns_one(world: World) -> None:
     learns, below = of("regression", log=(0.0, 1.0)), FRAME.assign(PageValues=[0.5, -300.0, -400.0])
     assert (answers(world.folder, "HEAD~2", FRAME, learns).predictions > 0).all()
