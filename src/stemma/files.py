@@ -26,6 +26,8 @@ PAGE = "is a page of HTML or XML, whatever its name says: open it and save the t
 MISTAKEN = {  # by the first bytes, in small letters
     b"version https://git-lfs": "is a pointer of Git LFS, not the file: run `git lfs pull`",
     b"\xd0\xcf\x11\xe0": "is a workbook of an old Excel: save the sheet as CSV",
+    **dict.fromkeys((b"\xfd7zxz", b"7z\xbc\xaf", b"rar!"), "is compressed in a way that is not read: unpack it"),
+    **dict.fromkeys((b'{"', b"{\n", b"[{", b"[\n"), "is JSON: write its rows as CSV or Parquet, a value in a column"),
     **dict.fromkeys((b"<html", b"<!doctype", b"<table", b"<?xml", b"<!--", b"mime-version:"), PAGE),
 }
 

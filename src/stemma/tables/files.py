@@ -195,7 +195,8 @@ def _preface(path: Path, text: Text) -> str | None:
     usual = Counter(reversed(widths)).most_common(1)[0][0] if widths else 0
     if widths and (widths[0] < usual or (first.startswith("#") and widths[0] != usual)):
         told = f"its first line ({first[:40]!r}) has {counted(widths[0], 'field')}, and most have {usual}"
-        return f"{told}: take out what is above the header"
+        cure = "name the column that it lacks" if 1 < widths[0] == usual - 1 else "take out what is above the header"
+        return f"{told}: {cure}"
     return None
 
 

@@ -98,7 +98,9 @@ def test_classes_that_a_version_merges_are_those_of_the_table_again(tmp_path: Pa
     assert parquet.read_table(tmp_path / "t.parquet")["Revenue"].to_pylist() == ["d", "e", "a"]
 
 
-@pytest.mark.parametrize("classes", [["False", "True"], ["false", "true"], ["FALSE", "TRUE"]])
+@pytest.mark.parametrize(
+    "classes", [["False", "True"], ["false", "true"], ["FALSE", "TRUE"], ["0", "1"], ["no", "Yes"]]
+)
 def test_true_in_json_is_the_class_however_the_table_of_training_wrote_it(tmp_path: Path, classes: list[str]) -> None:
     """A table that pandas wrote as CSV has True; a service told true, which is TRUE, and it was of no class."""
     of = source(signature=SIGNATURE | {"classes": classes, "positive": classes[1]})
