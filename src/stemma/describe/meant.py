@@ -27,6 +27,12 @@ def dates(texts: Sequence[str]) -> list[Reading]:
     return [{"date_format": each} for each in formats if _all(datetime.strptime, texts, each)]
 
 
+def days(texts: Sequence[str]) -> Reading:
+    """The setting of a column whose numbers are all dates such as 20240131; empty where one is none."""
+    recent = all(len(text) == 8 and text[:2] in ("19", "20") for text in texts)
+    return {"date_format": "%Y%m%d"} if recent and _all(datetime.strptime, texts, "%Y%m%d") else {}
+
+
 def numbers(texts: Sequence[str], decimal: str) -> list[Reading]:
     """The settings of a column, once for each pair of marks with which all of its texts are numbers."""
     several = [[*_marks(texts, decimal)], [Writing(decimal=".,")]]

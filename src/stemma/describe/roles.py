@@ -446,6 +446,9 @@ def _misread(column: Column, role: Role) -> Iterator[str]:
             "digits behind it wherever it stands; if it is between thousands, write "
             + meant.lines(column.name, {"thousands": column.decimal})
         )
+    if role == "numeric" and (told := meant.days(column.spelled)):
+        dates = f"column {column.name!r} is numeric, and its numbers look like dates: {column.spelled[0]}"
+        yield f"{dates}: give it the role date and write {meant.lines(column.name, told)}"
     if role == "categorical":
         yield from _case(column)
 

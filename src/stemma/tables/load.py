@@ -12,6 +12,7 @@ Canonical columns, whatever the source:
 Spaces around a value never count.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -32,6 +33,7 @@ from stemma.tables.texts import INSTANT, instants, numbers, trimmed
 from stemma.text import nearest
 from stemma.values import BY_COLUMN, Text, Writing, level
 
+MARKED = re.compile(r"\d{4}[-/]\d\d[-/]\d\d(?![-+\d])")  # a date; 20240131, as a number, is one of seconds in service
 FITTING = {"thousands": ("numeric", "bayes", "time"), "date_format": ("date", "time")}  # kinds of columns
 
 
@@ -186,10 +188,13 @@ def _as_served(column: pa.ChunkedArray, writing: Writing, kind: str) -> np.ndarr
     """float64, each value that occurs read once."""
     coded = column.dictionary_encode().combine_chunks()
     codes, convert = coded.indices.fill_null(-1).to_numpy(), values.CONVERTERS[kind]
+    is_marked = MARKED.match if kind == "date" and writing.date_format is None else bool
     found = []
     for place, value in enumerate(coded.dictionary.to_pylist()):
         try:
             found.append(convert(value, writing))
+            if found[-1] == found[-1] and not is_marked(str(value).strip()):
+                raise ValueError
         except (ValueError, TypeError, OverflowError):
             row, wanted = int(np.argmax(codes == place)) + 1, values.wanted(kind, writing)
             raise WrongValue(f"holds {value!r} in row {row}, which is not {wanted}") from None

@@ -637,6 +637,8 @@ def test_a_marker_of_a_column_that_is_none_is_named(describe: Describe, tmp_path
             "categorical",
             "has 5 levels, 2 but for capital letters (BLUE, Blue, blue): if they",
         ),
+        (["20240131", "20191224"], "numeric", """give it the role date and write date_format: {"x": "%Y%m%d"}"""),
+        (["20240131", "20241331"], "numeric", ""),
         (["yes", "no", "maybe"], "categorical", ""),
         (["\u22121.5", "2.5", "\u22123.25"], "numeric", ""),
         (["1\u00a0234", "12\u202f345.5", "999"], "numeric", ""),

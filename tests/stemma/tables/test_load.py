@@ -454,6 +454,13 @@ def in_service(found, role):
     return parse(json.dumps(contract(about, 0.5)).encode())
 
 
+@pytest.mark.parametrize("text", ["20240131", "1612010101234", "2024-01-31+02:00", "2024-W05-1"])
+def test_dates_that_other_readers_take_otherwise_are_refused(refused, table_file, text):
+    """JSON and Parquet hold 20240131 as a number, and so of seconds; a zone behind a day was taken for its hour."""
+    told = refused(table_file(f"x,y\n2024-01-31,p\n{text},q\n"), columns={"x": "date"})
+    assert told.startswith(f"FILE: column 'x' (date) holds {text!r} in row 2, which is not a date such as 2024-12-31")
+
+
 @pytest.mark.parametrize(("chosen", "role", "texts", "values"), WRITTEN)
 def test_a_column_is_read_as_its_settings_say_in_training_and_in_service(small, tmp_path, chosen, role, texts, values):
     wanted = np.array(values, "datetime64[us]") if role == "date" else np.array(values)
