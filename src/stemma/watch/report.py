@@ -52,14 +52,7 @@ def write(
                 (Table("Latency is that of requests", HEAD, tuple(map(_version, versions.values())), words=(7, 8)),),
             ),
             Section("Which is better", tuple(_experiments(folder, versions, options))),
-            Section(
-                "Drift",
-                (
-                    _of("", shown.alarms(found), "Nothing is certain."),
-                    *shown.kept(found),
-                    _of("Windows", shown.states(found)),
-                ),
-            ),
+            Section("Drift", _drift(found)),
             Section("Columns", (_columns(found),)),
             Section(
                 "Expected without outcomes",
@@ -73,6 +66,11 @@ def write(
     )
     write_text(page, html(document, {}))
     return found
+
+
+def _drift(found: drift.Drift) -> tuple[Table | str, ...]:
+    alarms = _of("", shown.alarms(found), "Nothing is certain.")
+    return (alarms, *shown.kept(found), _of("Windows", shown.states(found)))
 
 
 def _cards(folder: Path, versions: Mapping[str, Answers]) -> tuple[tuple[str, str, str], ...]:
