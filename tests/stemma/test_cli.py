@@ -19,7 +19,7 @@ HEAVY = ("dvc", "hydra", "omegaconf", "torch", "tensorflow", "keras", "pandas", 
 
 
 @pytest.fixture
-def run(settings: Any, run: Run) -> Run:
+def run(settings: Any, run: Run) -> "partial[Any]":
     """`stemma ARGUMENT...` in the small repository: exit code, stdout, stderr."""
     return partial(run, settings.root)
 
@@ -71,11 +71,10 @@ def test_the_repository_is_found_from_a_folder_below(run: Run, settings: Any, mo
     assert "seed: 1\n" in settings.read("params.yaml")
 
 
-def test_outside_a_repository_one_line_says_so(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_outside_a_repository_one_line_says_so(run: "partial[Any]", tmp_path: Path) -> None:
     for command in ("sync", "check", "adopt"):
         expected = f"error: {tmp_path} is not in a DVC repository: no folder from here upward holds .dvc\n"
-        assert run("conf", command) == (1, "", expected)
+        assert run.func(tmp_path, "conf", command) == (1, "", expected)
 
 
 def test_an_error_is_one_line_and_debug_shows_the_trace(run: Run, settings: Any) -> None:
