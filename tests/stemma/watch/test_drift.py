@@ -220,7 +220,7 @@ def test_a_figure_that_did_not_move_is_seldom_an_alarm_though_it_is_looked_at_wi
         usual, error = draw.normal(0, 1 / told**0.5), 1 / told**0.5
         for rows, total in zip(looks := range(100, 5000, 100), draw.normal(0, 10, len(looks)).cumsum(), strict=True):
             came = Came((total + 0.0) / rows, rows**-0.5, rows)
-            if any(shift.kind for shift in _of_figure("rmse", (usual, error), came, 0.05, 1)):
+            if any(shift.kind for shift in _of_figure("rmse", Came(usual, error), came, 0.05, 1)):
                 alarmed += 1
                 break
     assert alarmed <= 20
