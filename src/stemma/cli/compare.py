@@ -36,7 +36,6 @@ def compare(
     require: Require = None,
     margin: Margin = None,
     resamples: Annotated[int, typer.Option(min=500, max=100_000, help="Of the bootstrap.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     latency: Annotated[bool, typer.Option(help="Time both bundles.")] = True,
     as_json: AsJson = False,
     as_md: AsMarkdown = False,
@@ -52,7 +51,7 @@ def compare(
     if margin is not None and not math.isfinite(margin):
         raise typer.BadParameter(f"{margin} is no loss: give a number such as 0.01", param_hint="--margin")
     costs = None if cost is None else costs_of(cost)
-    options = Options(on, by or (), metric, costs, resamples, seed, latency)
+    options = Options(on, by or (), metric, costs, resamples, latency)
     found = compare(repository(), a, b, options)
     answer(found, lambda: report(found), as_json, as_md)
     raise typer.Exit(0 if require is None or found.meets(require, margin) else 1)

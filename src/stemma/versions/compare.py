@@ -53,7 +53,6 @@ class Options:
     # of a false positive and of a false negative; their mean over the rows becomes the figure `cost`
     cost: tuple[float, float] | None = None
     resamples: int = RESAMPLES  # of the bootstrap
-    seed: int = 0  # of their draws
     latency: bool = True  # time both bundles
 
 
@@ -102,7 +101,6 @@ class Comparison:
     sizes: tuple[Size, Size]  # of a and of b
     reasons: tuple[Reason, ...]  # what answers of both go by, where that is known
     resamples: int
-    seed: int
     notes: tuple[str, ...]  # what could not be said, and why
 
     @property
@@ -177,7 +175,7 @@ def _compared(versions: Pair, options: Options, by: Metric | None = None) -> Com
     chosen = _metrics(first.task, options.cost) | ({} if by is None else {by.name: by})
     wanted = options.metric or told(versions[1].evaluation, "main")
     name, rows = _metric(first.task, list(chosen), wanted), len(first.rows)
-    found = differences(first, second, chosen.values(), options.resamples, options.seed)
+    found = differences(first, second, chosen.values(), options.resamples)
     main, higher = found[name], chosen[name].better == "higher"
     if not math.isfinite(main.difference):
         raise StemmaError(f"{name} has no meaning on {counted(rows, 'row')}: choose another metric")
@@ -206,7 +204,6 @@ def _compared(versions: Pair, options: Options, by: Metric | None = None) -> Com
         sizes=sizes,
         reasons=moved or (),
         resamples=resampling.affordable(rows, options.resamples),
-        seed=options.seed,
         notes=(*_doubts(_test(name, first, second), verdict), *notes),
     )
 
@@ -272,7 +269,7 @@ def _alike(versions: Pair, a: Predictions, b: Predictions) -> tuple[Predictions,
 
 
 def differences(
-    a: Predictions, b: Predictions, chosen: Collection[Metric], resamples: int = RESAMPLES, seed: int = 0
+    a: Predictions, b: Predictions, chosen: Collection[Metric], resamples: int = RESAMPLES
 ) -> dict[str, Difference]:
     """Of each figure, b minus a."""
 
@@ -280,7 +277,7 @@ def differences(
         rows = metrics.Rows.of(of.task, of.actual, of.outputs, of.decided)
         return lambda weights: metrics.figures(rows, weights, chosen)
 
-    return resampling.paired(measure(a), measure(b), len(a.rows), resamples, seed)
+    return resampling.paired(measure(a), measure(b), len(a.rows), resamples)
 
 
 def _metrics(task: Task, costs: tuple[float, float] | None) -> dict[str, Metric]:
@@ -365,7 +362,7 @@ def _slices(a: Predictions, b: Predictions, marks: Marks, metric: Metric, option
     found: list[tuple[Difference, Test | None]] = []
     for _, _, places in marks:
         one, other = a.at(places), b.at(places)
-        each = differences(one, other, [metric], options.resamples, options.seed)[metric.name]
+        each = differences(one, other, [metric], options.resamples)[metric.name]
         tested = len(places) >= FEWEST and math.isfinite(each.error)
         test = (_test(metric.name, one, other) or tests.z(each.difference, each.error)) if tested else None
         found.append((each, test))
