@@ -43,6 +43,9 @@ class Journal:
     revision: str  # as it was asked for
     target: str  # its commit
     before: str  # HEAD's commit when it began
+    tree: str  # what Git's files are to be as: the target, or a tree
+    folder: str  # of the project, from Git's top folder
+    whole: bool  # others' files move too
     commit: bool  # whether the restored state becomes a commit
     untracked: tuple[str, ...] = ()  # files that were there, untracked and identical to those of the target
     stashing: bool = False  # what was not committed is to be stashed
@@ -50,19 +53,6 @@ class Journal:
     stash: str | None = None  # the stash that was made
     made: str | None = None  # the commit of the restored state, from before HEAD moves to it
     done: tuple[str, ...] = ()  # the steps that are complete, in order
-    tree: str | None = None  # Git's, that is to be restored; None: that of the target
-    folder: str | None = None  # of the project, from Git's top folder; None in a journal of an older stemma
-    whole: bool = False  # others' files move too; an older stemma wrote no tree then
-
-    @property
-    def moves_all(self) -> bool:
-        """Whether every file of Git's counts."""
-        return self.whole or self.tree is None
-
-    @property
-    def wanted(self) -> str:
-        """What Git's files are to be as."""
-        return self.tree or self.target
 
 
 def folder(root: Path) -> Path:
@@ -86,8 +76,8 @@ def read(root: Path) -> Journal | None:
         return None
     except ValueError as error:
         raise VersionError(f"{file} cannot be read ({error}): use the stemma that wrote it, or remove it") from None
-    if found.folder not in (None, prefix(root)):
-        what = f"a rollback of the project in {top(root) / str(found.folder)} was cut short"
+    if found.folder != prefix(root):
+        what = f"a rollback of the project in {top(root) / found.folder} was cut short"
         raise VersionError(f"{what}: go there, and complete or undo it", run="stemma rollback --abort")
     return found
 

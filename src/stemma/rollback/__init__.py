@@ -184,8 +184,8 @@ def _begin(version: Version, outputs: Outputs, *, commit: bool, stash: bool, who
     stashing = stash and bool(found.unsaved)
     last = steps.stashed(root) if stashing else None
     note = Journal(
-        found.revision, found.commit, found.before, commit, found._untracked, stashing, last, tree=found._tree,
-        folder=prefix(root), whole=whole,
+        found.revision, found.commit, found.before, found._wanted, prefix(root), whole, commit, found._untracked,
+        stashing, last,
     )  # fmt: skip
     if not stashing:
         with locks.git_index(root, folder):
@@ -229,7 +229,7 @@ def _finish(outputs: Outputs, note: Journal, old: Kept, new: Kept, certain: set[
     note = journal.write(root, replace(note, done=(*note.done, "verified")))
     if note.commit:
         note = steps.commit(root, note)
-    others = extent.others(root, note.target) if note.moves_all else ()
+    others = extent.others(root, note.target) if note.whole else ()
     return Rollback(note.revision, note.target, note.before, note.made, (), verified, note.stash, others=others)
 
 

@@ -50,8 +50,8 @@ class Plan:
     blockers: tuple[str, ...]  # why it cannot begin, each with what helps
     _old: Kept = field(repr=False)
     _new: Kept = field(repr=False)
-    _untracked: tuple[str, ...] = field(repr=False, default=())
-    _tree: str | None = field(repr=False, default=None)
+    _untracked: tuple[str, ...] = field(repr=False)
+    _wanted: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Look:
         moves = sorted([*by_git, *self._dvc_moves(sizes)], key=lambda move: move.path)
         return Plan(
             self.version.name, self.target, self.before, tuple(moves), self.absent, self.unsaved, blockers,
-            self.old, self.new, untracked, None if self.wanted == self.target else self.wanted,
+            self.old, self.new, untracked, self.wanted,
         )  # fmt: skip
 
     @property

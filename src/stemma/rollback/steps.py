@@ -89,7 +89,7 @@ def check_code(root: Path, folder: Path, plan: Plan) -> None:
         _on(index, top(root), "update-index", "--add", "--", *plan._untracked)
     if not _displaced(root, plan):
         try:
-            _on(index, root, "read-tree", "-m", "-u", "-n", plan.before, plan._tree or plan.commit)
+            _on(index, root, "read-tree", "-m", "-u", "-n", plan.before, plan._wanted)
         except VersionError as error:
             raise VersionError(f"{error.what}; nothing was moved", run="git status") from None
 
@@ -108,7 +108,7 @@ def code(root: Path, folder: Path, note: Journal, plan: Plan | None, *, back: bo
         VersionError: Git refuses.
     """
     index, files = _private(root, folder, doubted=plan is None), _extent(root, note).pathspecs
-    wanted = note.before if back else note.wanted
+    wanted = note.before if back else note.tree
     if plan is None:
         if back and note.untracked:
             _on(index, top(root), "update-index", "--force-remove", "--", *note.untracked)
@@ -197,7 +197,7 @@ def verify(outputs: Outputs, wanted: Kept, moved: set[str]) -> int:
 
 def commit(root: Path, note: Journal) -> Journal:
     """The restored state as a commit on HEAD, none where nothing differs from it; a VersionError where Git refuses."""
-    tree = git(root, "rev-parse", f"{note.wanted}^{{tree}}").decode().strip()
+    tree = git(root, "rev-parse", f"{note.tree}^{{tree}}").decode().strip()
     if tree == git(root, "rev-parse", f"{note.before}^{{tree}}").decode().strip():
         return note
     if note.made is None:
@@ -234,7 +234,7 @@ def set_aside(outputs: Outputs, folder: Path, note: Journal, both: Sequence[Kept
 def _strange(outputs: Outputs, note: Journal, both: Sequence[Kept]) -> list[Path]:
     """The files of Git and of outputs that are as neither version has them."""
     root, above = outputs.root, top(outputs.root)
-    trees = [blobs(above, note.before), blobs(above, note.wanted)]
+    trees = [blobs(above, note.before), blobs(above, note.tree)]
     in_index = fields(git(above, "ls-files", "-z", "--cached"))  # Git removes what the index alone has
     ours = filter(_extent(root, note).holds, {*trees[0], *trees[1], *in_index})
     names = sorted(name for name in ours if unlinked(above, name))  # others are not ours
@@ -251,7 +251,7 @@ def _strange(outputs: Outputs, note: Journal, both: Sequence[Kept]) -> list[Path
 def remove_added(root: Path, note: Journal, *, back: bool = False) -> None:
     """The files that Git may have added on its way to the other commit, though the index does not know of them yet."""
     above = top(root)
-    wanted, other = (note.before, note.wanted) if back else (note.wanted, note.before)
+    wanted, other = (note.before, note.tree) if back else (note.tree, note.before)
     for path in blobs(above, other).keys() - blobs(above, wanted).keys() - set(note.untracked if back else ()):
         if unlinked(above, path):
             (above / path).unlink(missing_ok=True)
@@ -260,7 +260,7 @@ def remove_added(root: Path, note: Journal, *, back: bool = False) -> None:
 
 def _extent(root: Path, note: Journal) -> Extent:
     """Which of Git's files a rollback moves."""
-    return extent.of(root, note.before, note.target, whole=note.moves_all)
+    return extent.of(root, note.before, note.target, whole=note.whole)
 
 
 def _private(root: Path, folder: Path, doubted: bool = False) -> Path:
