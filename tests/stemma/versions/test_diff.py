@@ -158,8 +158,7 @@ def test_exact_agrees_with_numpy_and_the_estimate_lies_near(world) -> None:
     assert exactly.cosine == pytest.approx(cosine, abs=1e-7)
 
 
-def test_exact_reads_only_the_tensors_that_differ(world, tmp_path) -> None:
-    copy = world.copy(tmp_path / "copy")
+def test_exact_reads_only_the_tensors_that_differ(copy) -> None:
     for md5 in {copy_md5(copy, revision, file) for revision in ("base", "large") for file in ("output", "hidden_1")}:
         copy.object(md5).unlink()
         (copy.remote / "files/md5" / md5[:2] / md5[2:]).unlink()
@@ -175,8 +174,7 @@ def copy_md5(world, revision, file):
     return stored(world, revision)[f"packed/{file}.safetensors"][0]
 
 
-def test_the_default_reads_no_tensor_and_no_table(world, tmp_path) -> None:
-    copy = world.copy(tmp_path / "copy")
+def test_the_default_reads_no_tensor_and_no_table(copy, world) -> None:
     copy.empty_cache()
     small = {path.name for path in (copy.remote / "files/md5").rglob("*") if path.is_file()}
     keep = set()
@@ -217,8 +215,7 @@ def test_settings_metrics_code_and_environment_are_shown(three_versions) -> None
     assert found.code.insertions == found.code.deletions == 1
 
 
-def test_a_version_beside_the_workspace(world, tmp_path) -> None:
-    copy = world.copy(tmp_path / "copy")
+def test_a_version_beside_the_workspace(copy) -> None:
     copy.ok("git", "checkout", "-q", "base")
     assert said(copy, "bare").startswith("bare (")
     folder = copy.folder / "models/weights"
@@ -233,8 +230,7 @@ def test_a_version_beside_the_workspace(world, tmp_path) -> None:
     assert back.distance.parts["parameters"] == pytest.approx(found.distance.parts["parameters"], rel=1e-5)
 
 
-def test_a_binary_file_of_the_code_has_no_lines(world, tmp_path) -> None:
-    copy = world.copy(tmp_path / "copy")
+def test_a_binary_file_of_the_code_has_no_lines(copy) -> None:
     copy.ok("git", "checkout", "-q", "-b", "more", "bias")
     copy.write("src/purchase_intent/a picture.png", b"\x89PNG\0\0")
     copy.commit("a picture")
@@ -251,12 +247,11 @@ def test_what_a_version_lacks_is_named_and_not_fatal(world) -> None:
     assert {"bare: no metrics", "bare: no environment"} <= set(found.notes)
 
 
-def test_weights_come_from_the_command_line_or_from_conf(world, tmp_path) -> None:
+def test_weights_come_from_the_command_line_or_from_conf(copy, world) -> None:
     default = diff(world, "base", "bias").distance
     given = json.loads(said(world, "base", "bias", "--weights", "parameters=1", "--json"))["distance"]
     assert given["total"] == default.parts["parameters"]
     assert default.total == pytest.approx(0.3 * default.parts["parameters"])
-    copy = world.copy(tmp_path / "copy")
     copy.write("conf/diff.yaml", "weights: {parameters: 0.5, data: 0.5}\n")
     assert diff(copy, "base", "bias").distance.weights == {"structure": 0.0, "parameters": 0.5, "data": 0.5}
 
@@ -267,8 +262,7 @@ def test_json_names_what_became_of_each_layer(world) -> None:
     assert [layer["after"] for layer in found["added"]] == ["between"] and found["removed"] == []
 
 
-def test_the_workspace_without_its_files_is_told_the_command_that_brings_them(world, tmp_path) -> None:
-    copy = world.copy(tmp_path / "copy")
+def test_the_workspace_without_its_files_is_told_the_command_that_brings_them(copy) -> None:
     shutil.rmtree(copy.folder / "models/weights")
     with pytest.raises(StemmaError, match=r"workspace holds no trained model: .*: run `dvc pull models/weights`"):
         diff(copy, "base", "workspace")
@@ -312,6 +306,17 @@ def test_it_works_without_torch_and_tensorflow(world) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.fixture
+def copy(world: World, tmp_path) -> World:
+    return world.copy(tmp_path / "copy")
+
+
+@pytest.fixture
+def bare(copy: World) -> World:
+    copy.ok("git", "checkout", "-q", "bare")
+    return copy
+
+
 def error(world, *arguments: str) -> str:
     """The one line of a command that fails; `test_an_error_leaves_with_1` runs it as a user does."""
     with contextlib.chdir(world.folder), pytest.raises(StemmaError) as raised:
@@ -335,16 +340,14 @@ def test_a_commit_without_a_model_is_one_clear_line(world) -> None:
     assert "holds no trained model" in error(world, first, "base")
 
 
-def test_an_object_that_is_nowhere_is_one_clear_line(world, tmp_path) -> None:
-    copy = world.copy(tmp_path / "copy")
+def test_an_object_that_is_nowhere_is_one_clear_line(copy) -> None:
     md5 = stored(copy, "large")["index.json"][0]
     copy.object(md5).unlink()
     (copy.remote / "files/md5" / md5[:2] / md5[2:]).unlink()
     assert "index.json of large is neither in the cache nor in a remote" in error(copy, "base", "large")
 
 
-def test_a_tensor_that_is_nowhere_is_one_clear_line_of_exact_only(world, tmp_path) -> None:
-    copy = world.copy(tmp_path / "copy")
+def test_a_tensor_that_is_nowhere_is_one_clear_line_of_exact_only(copy) -> None:
     files = stored(copy, "large")
     md5 = files["tensors/input.weight.safetensors"][0]
     copy.object(md5).unlink()
@@ -353,8 +356,7 @@ def test_a_tensor_that_is_nowhere_is_one_clear_line_of_exact_only(world, tmp_pat
     assert "tensors/input.weight.safetensors of large is neither" in error(copy, "base", "large", "--exact")
 
 
-def test_a_tensor_with_another_hash_is_one_clear_line(world, tmp_path) -> None:
-    copy = world.copy(tmp_path / "copy")
+def test_a_tensor_with_another_hash_is_one_clear_line(copy) -> None:
     files = stored(copy, "large")
     path = copy.object(files["tensors/input.weight.safetensors"][0])
     content = bytearray(path.read_bytes())
@@ -366,16 +368,14 @@ def test_a_tensor_with_another_hash_is_one_clear_line(world, tmp_path) -> None:
     said(copy, "base", "large")
 
 
-def test_a_tensor_that_is_not_the_one_of_its_index_is_one_clear_line(world, tmp_path) -> None:
-    copy = world.copy(tmp_path / "copy")
-    copy.ok("git", "checkout", "-q", "bare")
-    path = copy.folder / "models/weights/index.json"
+def test_a_tensor_that_is_not_the_one_of_its_index_is_one_clear_line(bare, tmp_path) -> None:
+    path = bare.folder / "models/weights/index.json"
     index = json.loads(path.read_text())
     index["tensors"][0]["sha256"] = "0" * 64
     path.write_text(json.dumps(index))
     weights.write(tmp_path / "w", big()[1], framework="torch", layers=big()[0])
-    shutil.copytree(tmp_path / "w/tensors", copy.folder / "models/weights/tensors", dirs_exist_ok=True)
-    assert "'input.weight' has another hash than in the index" in error(copy, "base", "--exact")
+    shutil.copytree(tmp_path / "w/tensors", bare.folder / "models/weights/tensors", dirs_exist_ok=True)
+    assert "'input.weight' has another hash than in the index" in error(bare, "base", "--exact")
 
 
 @pytest.mark.parametrize(
@@ -389,43 +389,37 @@ def test_a_tensor_that_is_not_the_one_of_its_index_is_one_clear_line(world, tmp_
         ("{", "", "damaged"),
     ],
 )
-def test_a_tampered_index_is_one_clear_line(world, tmp_path, old, new, fault) -> None:
-    copy = world.copy(tmp_path / "copy")
-    copy.ok("git", "checkout", "-q", "bare")
-    path = copy.folder / "models/weights/index.json"
+def test_a_tampered_index_is_one_clear_line(bare, old, new, fault) -> None:
+    path = bare.folder / "models/weights/index.json"
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(StemmaError, match=fault) as raised:
-        stemma.diff(copy.folder, "base")
+        stemma.diff(bare.folder, "base")
     assert "\n" not in str(raised.value)
 
 
-def test_a_tampered_profile_is_one_clear_line(world, tmp_path) -> None:
-    copy = world.copy(tmp_path / "copy")
-    copy.ok("git", "checkout", "-q", "bare")
+def test_a_tampered_profile_is_one_clear_line(bare) -> None:
     for text, fault in (("{}", "profile.json"), ("[1]", "profile.json"), ('{"content": 1}', "profile.json")):
-        copy.write("data/prepared/profile.json", text)
+        bare.write("data/prepared/profile.json", text)
         with pytest.raises(StemmaError, match=fault) as raised:
-            stemma.diff(copy.folder, "base")
+            stemma.diff(bare.folder, "base")
         assert "\n" not in str(raised.value)
 
 
-def test_a_store_that_was_half_written_is_one_clear_line(world, tmp_path) -> None:
-    copy = world.copy(tmp_path / "copy")
-    copy.ok("git", "checkout", "-q", "bare")
-    folder = copy.folder / "models/weights"
+def test_a_store_that_was_half_written_is_one_clear_line(bare, tmp_path) -> None:
+    folder = bare.folder / "models/weights"
     text = (folder / "index.json").read_text()
     (folder / "index.json").write_text(text[: len(text) // 2])
     with pytest.raises(StemmaError, match="damaged"):
-        stemma.diff(copy.folder, "base")
+        stemma.diff(bare.folder, "base")
     (folder / "index.json").write_text(text)
     shutil.rmtree(folder / "tensors")
     tensors = changed(big()[1], "input.weight")
     weights.write(tmp_path / "other", tensors, framework="torch", layers=big()[0])
     shutil.copyfile(tmp_path / "other/index.json", folder / "index.json")
     with pytest.raises(StemmaError, match=r"input\.weight") as raised:
-        stemma.diff(copy.folder, "base", exact=True)
+        stemma.diff(bare.folder, "base", exact=True)
     assert "\n" not in str(raised.value)
 
 
