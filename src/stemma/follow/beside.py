@@ -91,9 +91,8 @@ def _run(command: Sequence[str], stop: threading.Event) -> int:
 
 
 def end_with_parent() -> None:
-    """End this process when the one that started it is gone: nobody holds the other end of its input then. On SIGTERM
-    it ends without a word: the log of the server is JSON."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """End this process when the one that started it is gone: nobody holds the other end of its input then."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # without a word: the log of the server is JSON
 
     def wait() -> None:
         os.read(sys.stdin.fileno(), 1)  # `sys.stdin` would be held: what ends by itself, or by a signal, would abort

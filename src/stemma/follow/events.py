@@ -2,7 +2,7 @@
 
 from stemma.errors import VersionError
 from stemma.follow import source
-from stemma.registry.promote import roll_back
+from stemma.registry.promote import roll_back, would_hold
 from stemma.registry.writing import Tagging
 from stemma.repo.git import remotes
 from stemma.repo.registry import MODEL
@@ -24,4 +24,5 @@ def taken_back(asked: str, stage: str, version: str, why: str) -> str:
     if known.assigned.get((MODEL, stage)) != known.registered.get((MODEL, version), ""):
         raise VersionError(f"{stage} does not hold {version} any more")
     pushed = Tagging(push=bool(remotes(repository.root)))
-    return roll_back(repository, stage, why=why, tagging=pushed).tag
+    back = would_hold(repository, stage)  # by what is followed: a clone may hold events that were not pushed
+    return roll_back(repository, stage, back, why=why, tagging=pushed).tag

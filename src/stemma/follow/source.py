@@ -60,8 +60,7 @@ def opened(source: str, warn: Callable[[str], None]) -> Repository:
         lacks = [event.tag for event in known.events if event.says.model == MODEL and event.tag not in there]
         if lacks:
             cure = f"git push {remote.name} '{lacks[0]}'` or `git tag -d '{lacks[0]}'"
-            why = f"not on {remote.name} (never pushed, or deleted there), and not followed"
-            warn(f"{few(lacks)}: {why}: run `{cure}`")
+            warn(f"{few(lacks)}: not on {remote.name} (never pushed, or deleted there), and not followed: run `{cure}`")
         repository.registry = replace(known, events=tuple(each for each in known.events if each.tag not in lacks))
     return repository
 

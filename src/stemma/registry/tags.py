@@ -105,8 +105,7 @@ class Remote:
         self.name = _remote(root)
 
     def fetch(self) -> dict[str, str]:
-        """Get the events that are not here; those that are there, by their tags. A VersionError where one here has the
-        name of another there."""
+        """Get the events that are not here; all that are there. A VersionError where one has another's name here."""
         here, there = self._here(), self._there()
         clash = sorted(name for name in here.keys() & there.keys() if here[name] != there[name])
         if clash:

@@ -118,18 +118,18 @@ class Keeper:
             return str(error)
 
     async def _turn(self, watched: _Watched, action: str, policy: str) -> str | None:
-        before, chooses = watched.settings, action in ("switch", "rollback")
+        before, ordered, chooses = watched.settings, watched.ordered, action in ("switch", "rollback")
         wanted = _other(watched, policy if action == "switch" else _before(watched)) if chooses else before
         if action in ("load", "switch"):
             watched.withdrawn.allow(None if action == "load" else set(map(number_of, policy.split(","))))
         watched.settings = wanted
         watched.off = action == "unload"
-        watched.ordered |= chooses
+        watched.ordered = ordered or chooses
         await self.look(anew=True)
         log.note("asked", action=action, model=watched.plan.name, policy=policy)
         failed = _unserved(watched) if chooses else _refused(watched)
         if failed is not None and chooses:
-            watched.settings = before
+            watched.settings, watched.ordered = before, ordered
             await self.look()
         return failed
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+import stemma
 from followed import Followed
 from stemma.cli.looks import Guard
 from stemma.errors import VersionError
@@ -28,3 +29,13 @@ def test_a_stage_that_went_on_is_left_alone(followed: Followed) -> None:
     followed.promote("v2.0.0")
     with pytest.raises(VersionError, match=r"prod does not hold v1\.0\.0 any more"):
         taken_back(followed.url, "prod", "v1.0.0", "it errs")
+
+
+def test_a_clone_with_an_event_that_was_not_pushed_goes_back_to_what_was_followed(followed: Followed) -> None:
+    """That event stood between, and the version that was taken back was what came before it."""
+    followed.promote("v1.0.0")
+    followed.promote("v2.0.0")
+    followed.bob.ok("git", "fetch", "-q", "--tags")
+    stemma.promote(followed.bob.folder, "v1.1.0", "prod")
+    taken_back(str(followed.bob.folder), "prod", "v2.0.0", "it errs")
+    assert history(followed.bob.folder, "prod").events[-1].version == "v1.0.0"
