@@ -31,7 +31,15 @@ def _rising(ends: tuple[float | None, float | None]) -> tuple[float | None, floa
     return ends
 
 
+def _code(given: str) -> str:
+    """ValueError: it is no Python file."""
+    if not given.endswith(".py"):
+        raise ValueError(f"{given} is no code, which these rows come from: a table has other settings (-S data=csv)")
+    return given
+
+
 Named = AfterValidator(_named)
+Code = Annotated[str, AfterValidator(_code)]  # a `source` whose rows are made: of a table in its place nothing is read
 Ends = Annotated[tuple[float | None, float | None], AfterValidator(_rising)]
 
 

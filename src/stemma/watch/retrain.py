@@ -80,8 +80,7 @@ def _chosen(versions: Mapping[str, Answers], name: str | None, folder: Path) -> 
 
 def _learns(of: Answers) -> tuple[object, ...]:
     """What its rows have in common with those of another version."""
-    known = of.signature
-    return model(of.version), known.inputs, known.target, bool(known.classes)
+    return model(of.version), of.signature.inputs, of.signature.target, bool(of.signature.classes)
 
 
 def _table(answers: Answers, known: Signature) -> Any:
@@ -120,6 +119,7 @@ def _commands(folder: Path, last: Answers, table: Path, version: str | None, wri
     return [
         *([] if written else [" ".join(made)]),
         f"dvc add {name}",
+        f"git add {name}.dvc {shlex.quote((table.parent / '.gitignore').as_posix())}",
         f"dvc exp run -S data.source={name} -S train.init_from={start}",
         "git commit -am 'Retrain on what came in service'",
         f"stemma compare {start} HEAD --on data/prepared/test.parquet --require not-worse",

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
+from pydantic import TypeAdapter, ValidationError
 
 from stemma import bundle, task
 from stemma.bundle.contents import describe as contract
@@ -22,6 +23,7 @@ from stemma.bundle.rows import Rows, batches
 from stemma.errors import BundleError, DataError
 from stemma.signature import Input, Signature, parse
 from stemma.tables import load, statistics
+from stemma.tables.settings import Code
 from stemma.values import level, seconds, writing
 from tiny import SOURCES, visits
 from worlds import stemma
@@ -78,6 +80,14 @@ def test_the_way_a_file_is_written_does_not_matter(small, table_file, content):
 def test_what_cannot_separate_fields_is_refused_in_the_settings(small, tmp_path, text):
     with pytest.raises(ValueError, match="is not one ASCII character that can separate fields"):
         small(tmp_path / "t.csv", separator=text)
+
+
+def test_a_table_in_the_place_of_code_is_refused_and_not_passed_over():
+    """`-S data.source=new.parquet` alone trained on the rows that the code makes."""
+    code = TypeAdapter(Code)
+    assert code.validate_python("src/shop/sources/drawn.py")
+    with pytest.raises(ValidationError, match="is no code, which these rows come from"):
+        code.validate_python("data/raw/new.parquet")
 
 
 def test_the_separator_is_that_of_the_settings(small, table_file):

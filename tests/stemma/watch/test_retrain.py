@@ -38,7 +38,8 @@ def test_rows_with_outcomes_become_a_table_with_the_names_of_training(tmp_path: 
     assert (found.version, found.rows, found.first) == ("shop@v1.1.0", 5, START)
     assert found.sentence.startswith("5 rows with an outcome from 2025-10-09 08:53 to 2025-10-09 11:23")
     assert found.commands == (
-        f"dvc add {table}", f"dvc exp run -S data.source={table} -S train.init_from=model@v1.1.0",
+        f"dvc add {table}", f"git add {table}.dvc {table.parent / '.gitignore'}",
+        f"dvc exp run -S data.source={table} -S train.init_from=model@v1.1.0",
         "git commit -am 'Retrain on what came in service'",
         "stemma compare model@v1.1.0 HEAD --on data/prepared/test.parquet --require not-worse",
     )  # fmt: skip
@@ -71,7 +72,7 @@ def test_values_are_outcomes_too_and_a_version_without_a_number_has_a_commit(tmp
     outcomes.Ledger(tmp_path / "log").keep({("a", 0): "1.25"}, START)
     found = retrain(tmp_path / "log", to=tmp_path / "t.parquet")
     assert parquet.read_table(tmp_path / "t.parquet")["Revenue"].to_pylist() == [1.25]
-    assert "train.init_from=COMMIT" in found.commands[1]
+    assert "train.init_from=COMMIT" in found.commands[2]
 
 
 def test_classes_and_values_of_one_target_are_no_table(tmp_path: Path) -> None:
