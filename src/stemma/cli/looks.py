@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from stemma.serve.metrics import DRIFT
 from stemma.serve.settings import ModelSettings
 from stemma.serve.sources import Source
 from stemma.watch import guard
-from stemma.watch.drift import WEEK, Shift, Window, drift
+from stemma.watch.drift import WEEK, Window, drift
 from stemma.watch.guard import Rules, Seen
 from stemma.watch.log import Log
 from stemma.watch.shown import gauges
@@ -83,7 +84,8 @@ class Guard:
         """Again and again; a fault is told once, and looked past."""
         told = ""
         if self.log is not None and not (self.log / DRIFT).exists():
-            self._leave(self.log, (), time.time())  # else nothing would tell that it never could look
+            with suppress(OSError):  # else nothing tells that it never could look
+                write_text(self.log / DRIFT, gauges((), time.time()))
         while True:
             try:
                 self.look()
@@ -143,10 +145,7 @@ class Guard:
             last |= {each.version: each for each in found if each.state == "judged"}
         self.judged = now
         self.drifted = {name: [f"{shift.name}: {shift.told}" for shift in each.alarms] for name, each in last.items()}
-        self._leave(log, ((name, shift) for name, each in last.items() for shift in each.alarms), now)
-
-    def _leave(self, log: Path, shifts: Iterable[tuple[str, Shift]], now: float) -> None:
-        """Where `/metrics` shows it."""
+        shifts = ((name, shift) for name, each in last.items() for shift in each.alarms)
         try:
             log.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may be gone by now
             write_text(log / DRIFT, gauges(shifts, now))

@@ -201,12 +201,12 @@ def _server(url: str, model: str | None) -> "Server":
 
 
 def _drifted(found: "Drift") -> Report:
-    from stemma.watch.shown import alarms, doubts, expectations, kept, states
+    from stemma.watch.shown import alarms, doubts, expectations, states
 
     tables = [
         Table(head, rows, left=None) for head, rows in (alarms(found), states(found), expectations(found)) if rows
     ]
-    return [f"{found.sentence}.", *tables, *kept(found), *doubts(found), *found.skipped]
+    return [f"{found.sentence}.", *tables, *doubts(found), *found.skipped]
 
 
 def _moment(since: datetime | None) -> float | None:

@@ -124,8 +124,7 @@ def drift(
     """Look at every window of a log.
 
     Args:
-        bundle: with the reference, for versions of its model that take its inputs; None: each version's first window
-            is it.
+        bundle: with the reference, of its model's versions that take its inputs; None: the first window of each is it.
         seconds: of a window; windows begin at whole multiples of it since 1970.
         of: the version that the bundle is, by which alone it is looked at; None: all that take its inputs are.
 

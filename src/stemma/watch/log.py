@@ -301,8 +301,7 @@ def _treated(column: str, name: str, values: Any, options: Options) -> dict[str,
 def save(folder: Path, kind: str, table: Any, facts: Columns, name: str = "") -> str:
     """Write a file that no other has the name of, or one in its place; its name. An OSError leaves nothing of it."""
     told = json.dumps({"format": FORMAT, "kind": kind, **facts}).encode()
-    now = datetime.now(UTC)
-    until = max(now, compute.max(table["time"]).as_py() or now)  # a clock that was set back must hide no row
+    until = max(filter(None, (datetime.now(UTC), compute.max(table["time"]).as_py())))  # clocks are set back, too
     name = name or f"{kind}-{until:{STAMP}}Z-{uuid4().hex[:12]}.parquet"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it may be gone by now; what callers sent is not for all
     with replaced(folder / name) as partial:

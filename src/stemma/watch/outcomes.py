@@ -4,8 +4,7 @@
     time       when it was told
     outcome    the class, or the value, as text, as it was told: classes that a version merges stay apart
 
-Of several outcomes for a row the one that was told first counts: nobody changes afterwards what a figure rests on. What
-is no class and no number of the version that was asked is none, though it was kept before that was known.
+Of several outcomes for a row the first that its version predicts counts: nobody changes later what a figure rests on.
 """
 
 import math
@@ -62,16 +61,9 @@ class Taken:
     @property
     def rows(self) -> list[tuple[str, int, str, str]]:
         """What was done, with how many, what that means, and ids."""
-        return [
-            (
-                what,
-                self.counts[what],
-                meaning.format(late=lasting(86400 * self.days)),
-                ", ".join(self.examples.get(what, ())),
-            )
-            for what, meaning in SAID.items()
-            if self.counts[what]
-        ]
+        late = lasting(86400 * self.days)
+        return [(what, self.counts[what], meaning.format(late=late), ", ".join(self.examples.get(what, ())))
+                for what, meaning in SAID.items() if self.counts[what]]  # fmt: skip
 
 
 def take(folder: Path, file: Path, late: float = LATE) -> Taken:
@@ -108,7 +100,7 @@ def join(
     kept, now, new = log.Log(folder), time.time(), dict[Key, str]()
     ids = {id for told in tellings.values() for (id, _), _ in told}
     asked = _asked(kept, ids, awaited is None)
-    first = read(kept, ids, lambda key, text: key not in asked or spelled(asked[key][1], text) is not None)
+    first = read(kept, ids, asked)
     found = []
     for name, told in tellings.items():
         counts, examples = Counter(dict.fromkeys(SAID, 0)), dict[str, list[str]]()
@@ -152,14 +144,14 @@ def _table(outcomes: Mapping[Key, str], told: float) -> Any:
     return pa.table({name: pa.array(values, kind) for (name, kind), values in zip(types, columns, strict=True)})
 
 
-def read(
-    kept: log.Log, ids: Collection[str] | None = None, counts: Callable[[Key, str], bool] = lambda key, text: True
-) -> dict[Key, str]:
-    """The outcome of each row that has one, the first that counts: of requests of these ids, by default of all."""
+def read(kept: log.Log, ids: Collection[str] | None = None, asked: Mapping[Key, Asked] | None = None) -> dict[Key, str]:
+    """The outcome of each row that has one, as it was told first: of requests of these ids, by default of all; of rows
+    of which it is known what was asked, the first that is one."""
     found, told = dict[Key, str](), table(kept)
     for row in (told if ids is None else _of(_array(ids), told)).to_pylist():
-        if counts(key := (row["id"], row["row"]), row["outcome"]):
-            found.setdefault(key, row["outcome"])
+        key, text = (row["id"], row["row"]), row["outcome"]
+        if asked is None or key not in asked or spelled(asked[key][1], text) is not None:
+            found.setdefault(key, text)
     return found
 
 

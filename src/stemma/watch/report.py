@@ -1,7 +1,7 @@
 """The page of a log: who answered what, how fast, how well, and what drifted."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from math import isfinite, nan
 from pathlib import Path
@@ -41,36 +41,24 @@ def write(
     kept = Log(folder, options.since)
     versions = _in_order(read(kept, ("latency", *PREDICTED)))
     alarms = [(f"{each.version}: {shift.name} {shift.told}", "bad") for each in found.windows for shift in each.alarms]
+    expected = _of("By probabilities, in the last window", shown.expectations(found))
+    sections: dict[str, Iterable[Table | str]] = {
+        "Versions": [Table("Latency is that of requests", HEAD, tuple(map(_version, versions.values())), words=(7, 8))],
+        "Which is better": _experiments(folder, versions, options),
+        "Drift": [_of("", shown.alarms(found), "Nothing is certain."), _of("Windows", shown.states(found))],
+        "Columns": [_columns(found)],
+        "Expected without outcomes": [expected, *shown.doubts(found)],
+        "Left out": dict.fromkeys((*found.skipped, *kept.skipped)) or ["Every file of the log was read."],
+    }
     document = Document(
         title="In service",
         lead=f"{found.sentence[:1].upper()}{found.sentence[1:]}.",
         badges=tuple(alarms[:8] or [("no drift", "good")] * any(each.state == "judged" for each in found.windows)),
         cards=_cards(folder, versions),
-        sections=(
-            Section(
-                "Versions",
-                (Table("Latency is that of requests", HEAD, tuple(map(_version, versions.values())), words=(7, 8)),),
-            ),
-            Section("Which is better", tuple(_experiments(folder, versions, options))),
-            Section("Drift", _drift(found)),
-            Section("Columns", (_columns(found),)),
-            Section(
-                "Expected without outcomes",
-                (_of("By probabilities, in the last window", shown.expectations(found)), *shown.doubts(found)),
-            ),
-            Section(
-                "Left out",
-                tuple(dict.fromkeys((*found.skipped, *kept.skipped))) or ("Every file of the log was read.",),
-            ),
-        ),
+        sections=tuple(Section(title, tuple(parts)) for title, parts in sections.items()),
     )
     write_text(page, html(document, {}))
     return found
-
-
-def _drift(found: drift.Drift) -> tuple[Table | str, ...]:
-    alarms = _of("", shown.alarms(found), "Nothing is certain.")
-    return (alarms, *shown.kept(found), _of("Windows", shown.states(found)))
 
 
 def _cards(folder: Path, versions: Mapping[str, Answers]) -> tuple[tuple[str, str, str], ...]:

@@ -35,15 +35,10 @@ def expectations(found: Drift) -> Rows:
 
 
 def doubts(found: Drift) -> list[str]:
-    """Why some of these are not to be believed."""
-    return [
-        f"Do not believe what is expected of {each.version}: {each.doubt}." for each in _foretold(found) if each.doubt
-    ]
-
-
-def kept(found: Drift) -> list[str]:
-    """Whose rows the reference is, where training left some out."""
-    return [f"The reference is of rows where {' and '.join(found.kept)}; others are asked too." for _ in found.kept[:1]]
+    """Why some of these are not to be believed; and of which rows the reference is, where training left some out."""
+    kept = [f"The reference is of rows where {' and '.join(found.kept)}; others are asked too."] * bool(found.kept)
+    windows = [each for each in _foretold(found) if each.doubt]
+    return kept + [f"Do not believe what is expected of {each.version}: {each.doubt}." for each in windows]
 
 
 def _foretold(found: Drift) -> Iterable[Window]:

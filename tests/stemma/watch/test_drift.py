@@ -132,8 +132,8 @@ def test_of_which_rows_the_reference_is_is_told_where_training_left_some_out(bun
     contract = json.loads(bundle.files["signature.json"]) | {"keep": {"paid": "PageValues > 0", "old": "Weekend"}}
     weeks(tmp_path, rows(ROWS, 1))
     found = drift(tmp_path, Bundle.of(dict(bundle.files) | {"signature.json": json.dumps(contract).encode()}))
-    assert shown.kept(found) == ["The reference is of rows where PageValues > 0 and Weekend; others are asked too."]
-    assert shown.kept(drift(tmp_path, bundle)) == shown.kept(drift(tmp_path)) == []
+    assert shown.doubts(found) == ["The reference is of rows where PageValues > 0 and Weekend; others are asked too."]
+    assert shown.doubts(drift(tmp_path, bundle)) == []
 
 
 def test_what_was_found_is_told_in_figures(bundle: Bundle, tmp_path: Path) -> None:
