@@ -10,9 +10,9 @@ PLACE = r"`([\w/.]+)`(?:, in `([\w.]+)`)?[^`\n]*:"  # FILE, or FILE, in `TABLE`
 BLOCK = re.compile(PLACE + r"\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def commands(page: Path) -> list[str]:
-    """The lines of blocks without a language that start with a program of ours."""
-    blocks = [body for language, body in FENCE.findall(page.read_text(encoding="utf-8")) if not language]
+def commands(page: Path, of: str = "") -> list[str]:
+    """The lines of blocks of a language, or of none, that start with a program of ours."""
+    blocks = [body for language, body in FENCE.findall(page.read_text(encoding="utf-8")) if language == of]
     lines = [line.split(" # ")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line.split(" ")[0] in ("python", "dvc", "stemma", "git")]
 

@@ -4,16 +4,20 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from following import commands, follow
+from stemma.cli.words import app
 from worlds import ROOT, Project, stemma
 
 pytestmark = pytest.mark.pipeline
 
 IN_A_STAMP = "extending.md"  # tests/template/test_extending.py follows it in a stamped project
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != IN_A_STAMP)]
+STAMPED = ROOT / "{{cookiecutter.project_slug}}/README.md"
 IMPORTS = re.compile(r"^from stemma(?!\.frameworks\b).* import .*$", re.MULTILINE)  # models.md is run by another test
 ELSEWHERE = {  # commands that another test runs, or that only a terminal makes sense of
     "python tasks.py run": "the gate starts with a chore; installing twice would take minutes",
@@ -88,6 +92,26 @@ def test_the_pages_hold_commands_to_run() -> None:
     found = {command for page in PAGES for command in commands(page)}
     assert {*ELSEWHERE, *AS_FAR_AS_TRAIN} <= found
     assert {"dvc repro", "stemma conf sync", "stemma conf adopt", "dvc checkout", "dvc exp run -S model=mine"} <= found
+
+
+@pytest.mark.parametrize("page", [*PAGES, STAMPED], ids=lambda page: f"{page.parent.name}/{page.name}")
+def test_a_command_that_no_test_runs_has_the_options_that_it_needs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of a shell speak of servers and buckets that nobody has here."""
+    monkeypatch.chdir(tmp_path)
+    Path("authority.pem").touch()
+    for words in map(shlex.split, commands(page, "sh")):
+        if words[0] == "stemma":
+            parse(get_command(app), words[1:])
+
+
+def parse(command: Any, words: list[str], parent: Any = None) -> None:
+    """As the command line does before it runs anything."""
+    context = command.make_context(command.name, words, parent=parent)
+    if hasattr(command, "commands"):
+        name, *rest = *context._protected_args, *context.args
+        parse(command.commands[name], rest, context)
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "docs" / IN_A_STAMP], ids=lambda page: page.name)
