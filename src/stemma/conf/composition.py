@@ -327,11 +327,12 @@ def _merged(folder: Path) -> Iterator[Path]:
 
 def _uncomposed(folder: str, told: str) -> SettingsError:
     """A table that has no file yet is described: by the first run of a new project, or by hand."""
-    what = f"{folder}/ does not compose: {told}"
-    missing = re.search("Could not find 'data/([^']+)'", told)
-    if missing is None:
+    missing = re.search("Could not find '(.+)/(.+)'; Available options in '.+': (.+)", told)
+    near = nearest(missing[2], missing[3].split("; ")) if missing else ""
+    what = f"{folder}/ does not compose: {told}{near}"
+    if missing is None or missing[1] != "data":
         return SettingsError(what)
     return SettingsError(
         f"{what}; a new project describes its table by `python tasks.py run`, another one",
-        run=f"stemma describe FILE --target COLUMN --name {missing[1]}",
+        run=f"stemma describe FILE --target COLUMN --name {missing[2]}",
     )

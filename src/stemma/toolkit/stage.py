@@ -32,10 +32,11 @@ def run(package: Path) -> None:
 
 def _run(package: Path, stage: str, *arguments: str) -> None:
     stages = sorted(file.stem for file in (package / "stages").glob("[a-z]*.py"))
-    if stage not in stages or len(arguments) not in WORDS.get(stage, (0,)):
+    asked = stage in ("-h", "--help")
+    if asked or stage not in stages or len(arguments) not in WORDS.get(stage, (0,)):
         usage = f"usage: python src/stage.py {{{','.join(stages)}}}, or export FORMAT FOLDER, or check strict"
-        print(usage, file=sys.stderr)
-        raise SystemExit(2)
+        print(usage, file=sys.stdout if asked else sys.stderr)
+        raise SystemExit(0 if asked else 2)
     # A framework leaves a million objects in memory: to look for garbage among them costs a tenth of a stage, and a
     # quarter of export, which traces a network in as many and ends.
     gc.disable() if stage == "export" else gc.set_threshold(100_000)

@@ -289,6 +289,13 @@ def _metrics(task: Task, costs: tuple[float, float] | None) -> dict[str, Metric]
     return chosen | {"cost": metrics.cost(*costs)}
 
 
+def check_metric(version: Version, wanted: str) -> None:
+    """Raises StemmaError where no version like this one can be compared by a figure of that name."""
+    if told(version.evaluation, "test", wanted, "entry") is None:
+        task = recorded((version, version))[0].task
+        _metric(task, [*_metrics(task, None)], wanted)
+
+
 def _metric(task: Task, names: Sequence[str], wanted: str | None) -> str:
     if wanted is None:
         return task.main

@@ -88,7 +88,7 @@ def test_a_python_module_in_a_trusted_configuration_is_refused(settings: Any) ->
         ("config.yaml", "defaults: {a: 1}\n", "Invalid defaults list in 'config'"),
         ("config.yaml", "defaults: [config]\n", "a defaults list leads back to itself"),
         ("config.yaml", "- 1\n", "primary config 'config' must be"),
-        ("config.yaml", "defaults:\n  - model: mpl\n", ".*'model/mpl'; Available options in 'model': linear; mlp$"),
+        ("config.yaml", "defaults:\n  - model: mpl\n", r".*'model/mpl'; .* linear; mlp \(did you mean mlp\?\)$"),
     ],
 )
 def test_a_broken_conf_is_one_line(settings: Any, file: str, text: str, message: str) -> None:
@@ -119,7 +119,7 @@ def test_origin_is_none_where_conf_does_not_compose(settings: Any) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model=mpl", "Could not find 'model/mpl'; Available options in 'model': linear; mlp$"),
+        ("model=mpl", r"find 'model/mpl'; Available options in 'model': linear; mlp \(did you mean mlp\?\)$"),
         ("train.rate", "Error parsing override 'train.rate'; missing EQUAL at '<EOF>'$"),
         ("train.rate=1,2", "Ambiguous value for argument 'train.rate=1,2'"),
         ("model=null", "Config group override must be a string or a list"),

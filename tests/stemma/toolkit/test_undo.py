@@ -124,6 +124,12 @@ def project(ran: Project, tmp_path: Path) -> Project:
     return ran.copy(tmp_path / "p")
 
 
+def test_help_is_no_wrong_usage(project: Project) -> None:
+    for words, code in (("--help", 0), ("-h", 0), ("nothing", 2)):
+        told = project.run("python", "src/stage.py", words)
+        assert told.returncode == code and "{settings,work}" in (told.stderr if code else told.stdout)
+
+
 def outputs(project: Project) -> dict[str, str]:
     files = (project.folder / "out").rglob("*")
     return {file.relative_to(project.folder).as_posix(): file.read_text() for file in files if file.is_file()}

@@ -14,7 +14,7 @@ import stemma.versions.compare
 from judged import packaged, parquet, prepared, profile
 from stemma import bundle
 from stemma.cli.compress import budget_of
-from stemma.errors import VersionError
+from stemma.errors import StemmaError, VersionError
 from stemma.repo import trust
 from stemma.versions.compress import page
 from stemma.versions.compress.search import CANDIDATES, Budget, Found, search, share
@@ -219,3 +219,5 @@ def test_code_that_is_not_trusted_does_not_run(made: World, tmp_path: Path) -> N
     shutil.copytree(made.folder, tmp_path / "copy")
     with pytest.raises(VersionError, match="stemma compress runs what this repository brings"):
         search(tmp_path / "copy", "v1", BUDGET)
+    with pytest.raises(StemmaError, match="'roc_auk' is no metric of a binary task"):  # nobody trusts code for that
+        search(tmp_path / "copy", "v1", Budget("roc_auk", 0.1))

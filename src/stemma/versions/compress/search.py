@@ -14,7 +14,7 @@ from stemma.evaluation.results import told
 from stemma.repo import trust
 from stemma.repo.repository import PACKAGE, Repo, Version, no_model, opened
 from stemma.text import figure, signed
-from stemma.versions.compare import Comparison, Options, compare
+from stemma.versions.compare import Comparison, Options, check_metric, compare
 from stemma.versions.compress.clone import cloned
 
 By = Literal["size", "latency"]
@@ -96,7 +96,7 @@ def search(
     Raises:
         StemmaError: there is no such version, its code is not trusted, or it has no such metric.
     """
-    version = _version(repo, revision)
+    version = _version(repo, revision, budget.metric)
     with cloned(version) as clone:
         rows = Options(clone.root / layout.rows("validation"), metric=budget.metric)
         before = compare(repo, version, version, rows)
@@ -128,12 +128,13 @@ def share(found: Comparison, by: By) -> float:
     return after.single / before.single if before and after else math.inf
 
 
-def _version(repo: Repo, revision: str) -> Version:
+def _version(repo: Repo, revision: str, metric: str) -> Version:
     version = opened(repo).version(revision)
     if version.commit is None:
         raise VersionError("the workspace is no commit, and experiments are made on one", run="git commit")
     if not version.has(PACKAGE):
         raise no_model(version)
+    check_metric(version, metric)
     trust.code(version.repository.root, version.commit, "stemma compress")
     return version
 
