@@ -100,14 +100,12 @@ def _data(found: "Data") -> list[str | Table]:
         "columns": len(found.columns),
     }
     names = found.classes or ("mean",)
-    splits = [
-        (name, f"{facts.get('rows', 0):,}", *(_share(facts, name_of, found.classes) for name_of in names))
-        for name, facts in found.splits.items()
-    ]
+    splits = [("rows", *(f"{facts.get('rows', 0):,}" for facts in found.splits.values()))]
+    splits += [(name, *(_share(facts, name, found.classes) for facts in found.splits.values())) for name in names]
     columns = [(column.name, column.role or "-", in_thousands(column.missing)) for column in found.columns]
     return [
         _pairs(pairs),
-        Table(("split", "rows", *names), splits),
+        Table(("split", *found.splits), splits),
         Table(("column", "role", "missing"), columns, left=2),
     ]
 

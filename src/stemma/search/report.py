@@ -84,7 +84,8 @@ def _document(found: Found) -> Document:
     cards += [(name, str(outcomes.count(name)), "trials") for name in ("complete", "stopped", "failed")]
     hope = found.optimism
     method = () if hope is None else (f"Expected value and optimism: {hope.method}. Test rows were not read.",)
-    of_best = f"Its settings: {', '.join((*found.settings, *best.settings))}"
+    named = {each.partition("=")[0]: each for each in (*found.settings, *best.settings)}  # the trial's own win
+    of_best = f"Its settings: {', '.join(named.values())}"
     faults = [f"Trial {each.number} failed: {each.fault}" for each in found.trials if each.fault]
     shares = "How much each setting decides whether a trial is among the best tenth (PED-ANOVA)."
     sections = (

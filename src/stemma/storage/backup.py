@@ -137,7 +137,8 @@ class _Work:
         found = dict(zip(missing, each(self._copy, missing, waits=True), strict=True))
         lost = [paths.get(md5, md5) for md5, size in found.items() if size is None]
         if lost:
-            what = f"no place holds a good copy of {few(lost)}: the earlier backup stands as it was"
+            what = f"no place holds a good copy of {few(lost)}"
+            what += ": the earlier backup stands as it was" if self.before is not None else ""
             raise VersionError(what, run="stemma verify --all")
         return {md5: size for md5, size in found.items() if size is not None}
 

@@ -143,8 +143,11 @@ def test_an_object_that_is_nowhere_is_named_and_the_earlier_backup_stands(world:
     for path in (world.object(lost), world.remote / "files/md5" / lost[:2] / lost[2:]):
         path.unlink()
     assert md5 != lost
-    with pytest.raises(VersionError, match=r"no place holds a good copy of models/weights/index\.json"):
+    nowhere = r"no place holds a good copy of models/weights/index\.json"
+    with pytest.raises(VersionError, match=f"{nowhere}: the earlier backup stands"):
         stemma.backup(world.folder, str(place))
+    with pytest.raises(VersionError, match=f"{nowhere}: run"):
+        stemma.backup(world.folder, str(tmp_path / "first"))
     assert (place / "manifest.json").read_bytes() == before
     stemma.restore(str(place), tmp_path / "new")
 

@@ -196,7 +196,7 @@ def test_the_command_shows_every_part_under_its_heading(three_versions: World, r
     assert "hidden_1 linear weight 8x6, bias 8 in_features=6, out_features=8 56" in words
     assert "test accuracy 0.82 0.7800 to 0.8200" in words
     assert "best epoch 9 of 12 run" in words
-    assert "train 240 167 (69.6%) 73 (30.4%)" in words
+    assert "split train validation test rows 240 80 80 no 167 (69.6%)" in words
     assert "platform Linux x86_64" in words
 
 
@@ -206,6 +206,7 @@ def test_the_command_speaks_json_and_markdown(three_versions: World, run: Run) -
     assert code == 0 and content["structure"]["parameters"] == 97 and content["data"]["rows"] == 500
     code, out, _ = run(three_versions, "show", "main", "--md")
     assert code == 0 and "## Structure" in out and "| hidden_1 | linear |" in out
+    assert "| split | train | validation | test |" in out  # a line for each class, of which there may be many
 
 
 def test_errors_usage_and_help(three_versions: World, run: Run) -> None:

@@ -140,15 +140,21 @@ def _commits(repository: Repository, rules: Rules, far: Sequence[clone.Far], now
     there = _peeled(root, {f"{each.remote}:{each.ref}": each.id for each in far})
     gone = set() if rules.retired else _retired(known)
     experiments: list[Root] = []
+    others: list[Root] = []  # such as DVC's own, whose names say least
     for ref, commit in {**here, **there}.items():
         name = ref.partition(":")[2] or ref
         if experiment := experiment_of(name):
             experiments.append(Root(experiment[1], commit, "experiment"))
         elif not (commit in gone and name.startswith(clone.TAGS) and registry.parse(name.removeprefix(clone.TAGS))):
-            yield Root(*_named(ref, commit))
+            found = Root(*_named(ref, commit))
+            if found.why == "ref":
+                others.append(found)
+            else:
+                yield found
     yield from _heads(root)
     yield from _stashed(root, here)
     yield from _by_rule(root, experiments, rules, now)
+    yield from others
 
 
 def _with_starts(root: Path, kept: Iterable[Root]) -> Iterable[Root]:
