@@ -87,7 +87,7 @@ def ab(
 ) -> None:
     """Say whether version B did better than A on requests of the same time; look at it as often as you like.
 
-    Example: stemma watch ab requests --a model@v1.0.0 --b model@v1.1.0 --metric accuracy
+    Example: stemma watch ab requests --a shop@v1.0.0 --b shop@v1.1.0 --metric accuracy
     """
     from stemma.watch.ab import Options, compare
 

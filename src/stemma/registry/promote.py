@@ -140,7 +140,8 @@ def _held_before(known: Registry, stage: str) -> str:
         now = event.after
     usable = [version for version in past if (MODEL, version) in known.registered and version != now]
     if not usable:
-        raise VersionError(f"{stage} held no registered version before", run=f"stemma history {stage}")
+        since = f"before {now}" if now is not None else "before"
+        raise VersionError(f"{stage} held no registered version {since}", run=f"stemma history {stage}")
     return usable[-1]
 
 

@@ -18,6 +18,7 @@ from stemma.errors import StemmaError
 from stemma.text import by_number, counted, few
 from stemma.watch.answers import Answers, day, of_model, versions
 from stemma.watch.columns import Column, gone, profiled, shown, trained
+from stemma.watch.drift import FEWEST
 from stemma.watch.log import Log
 from stemma.watch.windows import windows
 
@@ -83,7 +84,7 @@ def check(
     for name in set(server.serving if server else ()) - files.keys():
         found.append(Finding("idle", name, "it serves, and nobody ever asked it"))
     for asked in windows(kept, of_model(files, bundle), EVER, ("input", "prediction")):
-        found += _silent(bundle, asked.answers)
+        found += _silent(bundle, asked.answers) if asked.rows >= FEWEST else ()
     names = [each.name for each in bundle.signature.inputs]
     sent = [] if table is None or server is None else list(islice(records(Rows(table), names), ROWS))
     if sent and server is not None:

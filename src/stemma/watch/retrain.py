@@ -121,6 +121,7 @@ def _commands(folder: Path, last: Answers, table: Path, version: str | None, wri
         f"dvc add {name}",
         f"git add {name}.dvc {shlex.quote((table.parent / '.gitignore').as_posix())}",
         f"dvc exp run -S data.source={name} -S train.init_from={start}",
+        "stemma conf adopt",
         "git commit -am 'Retrain on what came in service'",
         f"stemma compare {start} HEAD --on data/prepared/test.parquet --require not-worse",
     ]

@@ -44,6 +44,8 @@ def asked(folder: Path, version: str = "shop@1", first: float | None = None, **i
 def test_features_that_say_nothing_in_service_are_named(bundle: Bundle, tmp_path: Path) -> None:
     asked(tmp_path / "a")
     assert found(tmp_path / "a", bundle) == set()
+    logged(tmp_path / "few", [0.5] * 3, of=source("shop@1"), times=time.time() + np.arange(3))  # alike by chance
+    assert found(tmp_path / "few", bundle) == set()
     asked(tmp_path / "b", Month=np.full(60, "", object), PageValues=np.full(60, 3, np.float32))
     assert found(tmp_path / "b", bundle) == {("missing", "Month"), ("constant", "PageValues")}
     asked(tmp_path / "c", PageValues=np.full(60, np.nan, np.float32), Weekend=np.ones(60, np.float32))

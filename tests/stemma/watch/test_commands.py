@@ -19,7 +19,7 @@ PAGE = [line.split(" # ")[0].strip() for language, body in FENCE.findall((ROOT /
         if language == "sh" for line in body.splitlines()]  # fmt: skip
 
 WEEK = 7 * 86400.0
-VERSIONS = ("model@v1.1.0", "model@v1.2.0")
+VERSIONS = ("shop@v1.1.0", "shop@v1.2.0")
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_page_is_written_and_the_drift_is_told(
     assert (code, out) == (
         0, "page.html: no window is judged yet: none is over and has enough rows beside its reference\n"
     )  # fmt: skip
-    assert "model@v1.2.0" in (here / "page.html").read_text(encoding="utf-8")
+    assert "shop@v1.2.0" in (here / "page.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("words", [("report", "nothing", "--html"), ("retrain", "nothing", "--write")])

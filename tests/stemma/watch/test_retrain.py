@@ -40,7 +40,7 @@ def test_rows_with_outcomes_become_a_table_with_the_names_of_training(tmp_path: 
     assert found.commands == (
         f"dvc add {table}", f"git add {table}.dvc {table.parent / '.gitignore'}",
         f"dvc exp run -S data.source={table} -S train.init_from=model@v1.1.0",
-        "git commit -am 'Retrain on what came in service'",
+        "stemma conf adopt", "git commit -am 'Retrain on what came in service'",
         "stemma compare model@v1.1.0 HEAD --on data/prepared/test.parquet --require not-worse",
     )  # fmt: skip
     with pytest.raises(StemmaError, match="is there already"):
