@@ -101,12 +101,16 @@ def _trial(each: "optuna.trial.FrozenTrial") -> Trial | None:
 
 
 def _worth_keeping(space: Space, ranked: Sequence[Trial], known: Table) -> tuple[Trial, ...]:
-    """As many as the search keeps, each with settings of its own, down to where the present ones stand."""
+    """As many as the search keeps, each with settings of its own: down to where the present ones stand, or, as on a
+    front none is better than another, all but these."""
     kept: dict[tuple[str, ...], Trial] = {}
     for each in ranked:
-        if len(kept) == space.search.keep or is_present(space, each.settings, known):
+        if len(kept) == space.search.keep:
             break
-        kept.setdefault(each.settings, each)
+        if not is_present(space, each.settings, known):
+            kept.setdefault(each.settings, each)
+        elif len(known.figures) == 1:
+            break
     return tuple(kept.values())
 
 

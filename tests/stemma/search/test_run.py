@@ -143,6 +143,16 @@ def test_several_metrics_give_a_front_of_which_none_is_better_in_all(
     assert f" | {found.best[0].values[1]:.0f} | model.hidden=" in told
 
 
+def test_of_a_front_that_the_present_settings_lead_the_others_are_worth_an_experiment(
+    searched: Callable[..., Searched], here: None
+) -> None:
+    """They may be what is asked for: smaller, for a little of the figure."""
+    smaller = {"model.hidden": {"choices": [[16], [1]]}}
+    found = searched(metric=["log_loss", "parameters"], pruner="none", trials=6, keep=3, space=smaller).run()
+    assert found.best[0].settings == ("model.hidden=[16]",)
+    assert [each.settings for each in found.keep] == [("model.hidden=[1]",)]
+
+
 def test_seeds_and_folds_are_fits_of_one_trial(
     searched: Callable[..., Searched], here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
