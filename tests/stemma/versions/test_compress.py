@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -16,8 +18,10 @@ from stemma import bundle
 from stemma.cli.compress import budget_of
 from stemma.errors import StemmaError, VersionError
 from stemma.repo import trust
+from stemma.repo.repository import Version
 from stemma.versions.compress import page
-from stemma.versions.compress.search import CANDIDATES, Budget, Found, search, share
+from stemma.versions.compress.search import CANDIDATES, Budget, Found, search, settings_of, share
+from stemma.weights import Layer
 from version_worlds import World
 
 pytestmark = [pytest.mark.xdist_group("compress"), pytest.mark.usefixtures("forked")]
@@ -213,6 +217,20 @@ def test_what_cannot_be_searched_is_one_line(made: World, run: Run) -> None:
     ):
         code, out, err = run(made, "compress", *words)
         assert (code, out, err.count("\n")) == (1, "", 1) and told in err
+
+
+def test_what_trains_on_a_network_that_was_cut_has_its_units() -> None:
+    """Its settings name the whole network, and the share of it that went: so much would go once more."""
+    head = Layer("sigmoid", "sigmoid", {"cut_from": [64, 32], "hidden": [48, 24]})
+    train = {"prune": None, "init_from": "v0", "prune_structured": 0.25}
+    told = {"train": train, "compress": {"method": "none"}, "model": {"hidden": [64, 32]}}
+    version = cast(
+        Version, SimpleNamespace(name="v1", commit="abc", settings=told, index=SimpleNamespace(layers=[head]))
+    )
+    whole = {"train.init_from": "abc", "model.hidden": "[48, 24]", "train.prune_structured": "null"}
+    assert settings_of("prune_50", version) == whole | {"train.prune": "0.5"}
+    assert settings_of("units_50", version) == whole | {"train.prune_structured": "0.5"}
+    assert settings_of("float16", version) == {"compress.method": "float16"}
 
 
 def test_code_that_is_not_trusted_does_not_run(made: World, tmp_path: Path) -> None:

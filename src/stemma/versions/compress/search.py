@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stemma import layout
+from stemma.conf.hydra_yaml import flow
 from stemma.errors import StemmaError, VersionError
 from stemma.evaluation.results import told
 from stemma.repo import trust
@@ -105,7 +106,7 @@ def search(
         for name, (_, milder) in CANDIDATES.items():
             progress(name)
             try:
-                settings = _settings(name, version)
+                settings = settings_of(name, version)
                 if milder is not None and not (milder in judged and budget.holds(judged[milder])):
                     raise StemmaError(f"{milder}, which is milder, does not keep within the budget")
                 judged[name] = compare(repo, version, clone.run(name, settings), rows)
@@ -139,15 +140,20 @@ def _version(repo: Repo, revision: str, metric: str) -> Version:
     return version
 
 
-def _settings(name: str, version: Version) -> dict[str, str]:
-    """Of a candidate; training goes on from the version's weights."""
+def settings_of(name: str, version: Version) -> dict[str, str]:
+    """Of a candidate; training goes on from the version's weights, with the units that its network has."""
     chosen = dict(pair.split("=") for pair in CANDIDATES[name][0].split())
     for key in chosen:
         section, _, last = key.partition(".")
         if last not in (told(version.settings, section) or {}):
             raise StemmaError(f"the code of {version.name} has no setting {key}")
-    start = any(key.startswith("train.") for key in chosen)
-    return chosen | ({"train.init_from": str(version.commit)} if start else {})
+    if not any(key.startswith("train.") for key in chosen):
+        return chosen
+    start = {"train.init_from": str(version.commit)}
+    head = version.index.layers[-1].settings if version.index else {}
+    if "cut_from" in head:  # its settings name the whole network, which would be cut from the one that was
+        start |= {"model.hidden": flow(head["hidden"]), "train.prune_structured": "null"}
+    return start | chosen
 
 
 def _moved(found: Comparison) -> str:
