@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pyarrow import compute
 
 from stemma.errors import BundleError
+from stemma.parquet import widened
 from stemma.signature import Input, Signature, called, wrong
 from stemma.values import PLAIN, seconds, wanted
 
@@ -72,8 +73,8 @@ def array(column: Input, values: Any, known: Signature, first_row: int) -> NDArr
     types, kind = pa.types, values.type
     if types.is_dictionary(kind) and (types.is_primitive(kind.value_type) or types.is_decimal(kind.value_type)):
         values = values.dictionary_decode()  # of these alone: what is long is not copied to its rows
-    if column.type == "string" and types.is_decimal(values.type):
-        values = compute.cast(values, pa.string())
+    if column.type == "string":
+        values = compute.cast(values, pa.string()) if types.is_decimal(values.type) else widened(values)
     kind, by_format = values.type, column.type == "date" and column.name in known.date_format
     of_texts = is_text(kind) or types.is_null(kind) or (types.is_dictionary(kind) and is_text(kind.value_type))
     if of_texts or (_is_number(kind) and (column.type == "string" or by_format)):

@@ -26,12 +26,13 @@ import pyarrow.compute as pc
 
 from stemma import threads, values
 from stemma.entries import Entry
+from stemma.parquet import widened
 from stemma.tables import derive, files, spool
 from stemma.tables.columns import features, refuse, role_of, roles, splitting
 from stemma.tables.settings import FileTable, Table
 from stemma.tables.texts import INSTANT, instants, numbers, trimmed
 from stemma.text import nearest
-from stemma.values import BY_COLUMN, Text, Writing, level
+from stemma.values import BY_COLUMN, PLAIN, Text, Writing, level
 
 MARKED = re.compile(r"\d{4}[-/]\d\d[-/]\d\d(?![-+\d])")  # a date; 20240131, as a number, is one of seconds in service
 FITTING = {"thousands": ("numeric", "bayes", "time"), "date_format": ("date", "time")}  # kinds of columns
@@ -250,14 +251,16 @@ def _coded(column: pa.ChunkedArray, writing: Writing) -> tuple[np.ndarray, list[
     ]
 
 
-def written(values: pa.Array) -> list[str]:
-    """Values of any type as the text that a CSV file would hold, TRUE and FALSE for booleans.
+def written(found: pa.Array) -> list[str]:
+    """Values of any type as the text that a CSV file would hold, TRUE and FALSE for booleans; numbers as in service.
 
     Raises:
         pa.ArrowNotImplementedError: such values have no text.
     """
-    texts: list[str] = values.cast(pa.string()).to_pylist()
-    return [text.upper() for text in texts] if pa.types.is_boolean(values.type) else texts
+    if pa.types.is_floating(found.type):
+        return [values.CONVERTERS["string"](value, PLAIN) for value in widened(found).to_pylist()]
+    texts: list[str] = found.cast(pa.string()).to_pylist()
+    return [text.upper() for text in texts] if pa.types.is_boolean(found.type) else texts
 
 
 def category(codes: np.ndarray, texts: list[str]) -> pd.Categorical:

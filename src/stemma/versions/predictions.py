@@ -142,8 +142,7 @@ def _values(path: Path) -> dict[str, list[Any]]:
     twice = sorted({name for name in read.column_names if read.column_names.count(name) > 1})
     if twice:
         raise DataError(f"{path} has two columns named {twice[0]!r}")
-    columns: dict[str, list[Any]] = read.to_pydict()
-    return columns
+    return {name: parquet.widened(read.column(name)).to_pylist() for name in read.column_names}
 
 
 def _texts(path: Path, known: Signature) -> dict[str, list[Any]]:

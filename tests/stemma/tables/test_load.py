@@ -464,6 +464,22 @@ def in_service(found, role):
     return parse(json.dumps(contract(about, 0.5)).encode())
 
 
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float64()], ids=str)
+@pytest.mark.parametrize("coded", [False, True])
+def test_levels_that_are_no_whole_numbers_are_the_same_in_parquet_and_in_json(small, tmp_path, kind, coded):
+    """0.1 of float32 was 0.1 in training and 0.10000000149011612 in service: a level that nobody had seen."""
+    values = [0.1, 2.5, 1e-5, 1e16, 3.0, None]
+    column = pa.array(values).cast(kind)
+    rows = pa.table({"x": column.dictionary_encode() if coded else column, "y": [*"ppqpqq"]})
+    parquet.write_table(rows, tmp_path / "t.parquet")
+    settings = small(tmp_path / "t.parquet", columns={"x": "categorical"})
+    wanted = ["0.1", "2.5", "1e-05", "10000000000000000", "3", ""]
+    assert load.table(settings, SOURCES)["x"].tolist() == wanted
+    served = in_service(settings, "categorical")
+    ((_, arrays, _),) = batches(Rows(tmp_path / "t.parquet"), served)
+    assert arrays["x"][:, 0].tolist() == wanted == served.arrays({"x": values})["x"][:, 0].tolist()
+
+
 @pytest.mark.parametrize("text", ["20240131", "1612010101234", "2024-01-31+02:00", "2024-W05-1"])
 def test_dates_that_other_readers_take_otherwise_are_refused(refused, table_file, text):
     """JSON and Parquet hold 20240131 as a number, and so of seconds; a zone behind a day was taken for its hour."""
