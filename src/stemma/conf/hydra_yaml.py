@@ -14,6 +14,7 @@ from stemma.repo import lockfile
 
 # What PyYAML lets through, too: `!!int ""` is an IndexError, a mapping in the place of a number a TypeError.
 STRANGE = (ValueError, TypeError, AttributeError, IndexError, RecursionError)
+UNQUOTED = r"""Error parsing override '\1=\2'; write '\1="\2"'"""  # where Hydra names a class of its parser
 LINE_BREAK = re.compile("[\n\r\x85\u2028\u2029]")
 
 
@@ -67,4 +68,5 @@ def one_line(error: BaseException, limit: int = 500) -> str:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     told = [line for line in lines if line and not line.startswith(("See https://", "object_type="))]
     joined = re.sub("([.:]); ", r"\1 ", "; ".join(told)) or type(error).__name__
+    joined = re.sub(r"LexerNoViableAltException: ([^=]+)=(.*); \^$", UNQUOTED, joined)
     return joined if len(joined) <= limit else f"{joined[:limit]}..."

@@ -121,6 +121,7 @@ def test_origin_is_none_where_conf_does_not_compose(settings: Any) -> None:
     [
         ("model=mpl", r"find 'model/mpl'; Available options in 'model': linear; mlp \(did you mean mlp\?\)$"),
         ("train.rate", "Error parsing override 'train.rate'; missing EQUAL at '<EOF>'$"),
+        ("train.rate=model#prod", """'train.rate=model#prod'; write 'train.rate="model#prod"'$"""),
         ("train.rate=1,2", "Ambiguous value for argument 'train.rate=1,2'"),
         ("model=null", "Config group override must be a string or a list"),
     ],
