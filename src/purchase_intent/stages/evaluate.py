@@ -38,7 +38,7 @@ from stemma.report import document, plots
 from stemma.report import evaluation as report
 from stemma.tables import arrays, profile
 from stemma.trackers.run import judged
-from stemma.training import record as training
+from stemma.training import record as fits
 from stemma.training.exported import scorer
 
 
@@ -57,8 +57,7 @@ def main() -> None:
     k, tables = settings.evaluate.folds, folds.Tables(NETWORKS, METRICS, LINES)
     folded = None if k is None else folds.cross_validate(settings, tables, layout.PREPARED, layout.FOLDS, k)
     asked = probe.Probe.of(layout.PREPARED, about, splits["test"], chosen, score)
-    fitted = training.read(layout.TRAINING)["train"]
-    more = {"folds": folded, "train": fitted} | examined(asked, train, settings.evaluate)
+    more = {"folds": folded, "train": fits.read(layout.TRAINING)["train"]} | examined(asked, train, settings.evaluate)
     told = record.make(settings, about, splits | {"train": train}, chosen, network, others, more)
     told["weights"] = hashlib.sha256(layout.INDEX.read_bytes()).hexdigest()
     results.write(layout.REPORTS, told)

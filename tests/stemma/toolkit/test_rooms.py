@@ -33,7 +33,7 @@ RUNS = {
     "thin": ["compress", "evaluate"],
     "training": ["train", "compress", "evaluate", "export"],
     "values": ["prepare", "train", "compress", "evaluate", "export", "package"],
-    "weights": ["train", "compress", "evaluate", "export"],
+    "weights": ["train", "compress", "evaluate", "export", "package"],
 }
 # Than some conf/: empty there, which changes nothing, for ever.
 YOUNGER = ["missing_in", "decimal_in", "thousands", "date_format", "fold_case", "derive", "missing_target",
