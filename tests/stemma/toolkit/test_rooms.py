@@ -23,7 +23,7 @@ RUNS = {
     "frameworks/tensorflow": [],
     "frameworks/torch": ["train", "compress", "evaluate", "export"],
     "metrics": ["compress", "evaluate", "export"],
-    "parquet": ["evaluate"],
+    "parquet": ["prepare", "evaluate", "package"],
     "report": ["evaluate"],
     "runtime": ["prepare", "train", "compress", "evaluate", "export", "package"],
     "semver": ["package"],
