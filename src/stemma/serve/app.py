@@ -8,7 +8,8 @@ import asyncio
 import re
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from functools import lru_cache
 from http import HTTPStatus
 from os import urandom
@@ -189,8 +190,21 @@ class App:
         self._held += length
         if scope[HELD] > most:
             raise Refused(413, f"the body has more than {most} bytes", CLOSING)
-        if self._held > self._settings.limits.bodies * MEGABYTE:
-            raise Refused(503, "too many bytes of bodies at once", (*LATER, *CLOSING))
+        if (fault := self._crowded()) is not None:
+            raise fault
+
+    def _crowded(self) -> Refused | None:
+        too_many = self._held > self._settings.limits.bodies * MEGABYTE
+        return Refused(503, "too many bytes of bodies at once", (*LATER, *CLOSING)) if too_many else None
+
+    @contextmanager
+    def holding(self, length: int) -> Iterator[Refused | None]:
+        """Count the bytes of a message as those of bodies, while it is in memory beside one; why they are too many."""
+        self._held += length
+        try:
+            yield self._crowded()
+        finally:
+            self._held -= length
 
 
 def _id(headers: Iterable[Header]) -> str:

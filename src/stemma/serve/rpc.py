@@ -112,8 +112,12 @@ class Rpcs:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not arrive in time")
         except (StopAsyncIteration, DecodeError):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "there is no message that can be read")
-        body = await asyncio.to_thread(_body, rpc, message) if len(content) > INLINE else _body(rpc, message)
-        reply = await self._asked(rpc.target(message), body, context)
+        with self._app.holding(len(content)) as fault:
+            if fault is None and len(content) > INLINE:
+                body = await asyncio.to_thread(_body, rpc, message)
+            else:
+                body = fault or _body(rpc, message)
+            reply = await self._asked(rpc.target(message), body, context)
         if reply.status not in (200, *rpc.also):
             code = CODES.get(reply.status, grpc.StatusCode.INTERNAL)
             await context.abort(code, reply.json["error"][:LONGEST], reply.metadata)

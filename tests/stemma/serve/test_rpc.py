@@ -21,6 +21,7 @@ from stemma.serve import access, protocols
 from stemma.serve.models import Models
 from stemma.serve.process import app_of
 from stemma.serve.protocols.messages import open_inference_pb2 as messages
+from stemma.serve.protocols.open_inference_rpc import RPCS
 from stemma.serve.settings import ServeSettings
 from stemma.serve.sockets import is_local, reserved, reserved_for_grpc
 from timing import HANGS, until
@@ -88,6 +89,16 @@ def test_what_is_too_much_is_refused(models: Models) -> None:
         code, told = refused(channel, rows(11))
         assert code == CODES.INVALID_ARGUMENT and "more than 10 rows" in told
         assert refused(channel, rows(5000))[0] == CODES.RESOURCE_EXHAUSTED
+
+
+def test_a_message_counts_among_the_bytes_that_are_held_beside_what_is_made_of_it(models: Models) -> None:
+    message, infer = rows(100), next(each for each in RPCS if each.name == INFER)
+    both = len(message.SerializeToString()) + len(infer.body(message)[1])
+    with serving(models, limits={"bodies": (both - 1) / 1e6}) as channel:
+        assert refused(channel, message) == (CODES.UNAVAILABLE, "too many bytes of bodies at once")
+    with serving(models, limits={"bodies": (both + 1) / 1e6}) as channel:
+        for _ in range(2):  # what was answered is not held
+            call(channel, INFER, message, messages.ModelInferResponse)
 
 
 def test_limits_beyond_those_of_grpc_are_taken(models: Models) -> None:
