@@ -225,11 +225,12 @@ def test_weights_to_start_from_are_refused(searched: Callable[..., Searched]) ->
 
 
 def test_the_report_holds_what_was_found_and_fetches_nothing(searched: Callable[..., Searched], here: None) -> None:
-    made = searched(trials=5)
+    made = searched(trials=5, settings=["train.epochs=2", "train.learning_rate=0.05"])  # that trials draw, too
     found = made.run()
     folder = made.root / "reports/search/tiny"
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page and "http" not in page.replace("http://www.w3.org", "")
+    assert page.count("Its settings: train.epochs=2, train.learning_rate=") == 1 and "learning_rate=0.05," not in page
     assert "bootstrap bias correction" in page and f"Trial {found.best[0].number} is the best of 5" in page
     assert {"history.csv", "importance.csv", "trials.csv", "report.md", "pictures"} <= {
         p.name for p in folder.iterdir()
