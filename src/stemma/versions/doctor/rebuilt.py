@@ -26,7 +26,7 @@ def results_are_those_of_head(version: Version) -> Iterator[Finding]:
         raise Skipped("the workspace is compared with HEAD")
     head = version.repository.version("HEAD")
     if version.lock is None or head.lock is None:
-        raise Skipped("dvc.lock is not in the workspace and in HEAD")
+        raise Skipped("dvc.lock is not in both the workspace and HEAD")
     paths = [path for path in _otherwise(version.lock["stages"], head.lock["stages"]) if path not in RETELL]
     gaps = {path: _apart(version.json(path), head.json(path)) if path.endswith(".json") else math.inf for path in paths}
     real = [path for path, gap in gaps.items() if gap > LAST]
