@@ -5,6 +5,7 @@ than one, is taken. A comma stands late because it may be the decimal mark, a sp
 """
 
 import codecs
+import io
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from pathlib import Path
 from stemma.errors import DataError
 from stemma.tables import files
 from stemma.tables.files import fault, head, one_reason, raw, records
-from stemma.values import TOO_LONG, Text
+from stemma.values import TOO_LONG, Text, fields
 
 SEPARATORS = "\t;|, "
 MARKS = {
@@ -33,11 +34,12 @@ FOREIGN = 4096  # bytes of lines with other letters than ASCII's from which an e
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text file is written, and whether its encoding and header are doubtful."""
+    """How a text file is written, and what of that is doubtful."""
 
     text: Text
     guessed: bool = False  # the encoding fits, as others may
     headless: bool = False  # the first row, taken for a header, holds a number
+    stray: bool = False  # a quote in a quoted text is not doubled
 
 
 def detect(
@@ -59,7 +61,17 @@ def detect(
         if rows and "\n" in rows[-1][-1] and sample.count('"') % 2:
             raise ValueError(TOO_LONG)
     headless = header and any(NUMBER.fullmatch(name) for name in rows[0]) if rows else False
-    return Dialect(replace(text, decimal=decimal or _decimal(rows[header:])), guessed, headless)
+    decimal = decimal or _decimal(rows[header:])
+    return Dialect(replace(text, decimal=decimal), guessed, headless, _is_stray(sample, text.separator))
+
+
+def _is_stray(sample: str, separator: str) -> bool:
+    try:
+        for _ in fields(io.StringIO(sample, newline=""), separator, strict=True):
+            pass
+    except ValueError as error:
+        return "expected after" in str(error)
+    return False
 
 
 def whole_lines(sample: str) -> str:

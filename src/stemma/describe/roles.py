@@ -372,6 +372,11 @@ def _of_file(found: Survey) -> Iterator[str]:
     if found.dialect and found.dialect.guessed:
         encoding = found.dialect.text.encoding
         yield f"the encoding {encoding} is a guess: look at the texts, and give another with --encoding"
+    if found.dialect and found.dialect.stray:
+        yield (
+            'within quotes a quote is doubled ("5"" disk"), and here one is not (backslashes do not count): such texts '
+            "are not read as they are meant, and `stemma bundle predict` refuses such a file: write it anew"
+        )
     yield from _headless(found)
 
 

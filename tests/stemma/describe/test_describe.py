@@ -606,6 +606,16 @@ def test_a_marker_of_a_column_that_is_none_is_named(describe: Describe, tmp_path
         load.table(wrong, FILES)
 
 
+@pytest.mark.parametrize(("text", "told"), [(r'"5\" disk"', True), ('"5"" disk"', False), ('5" disk', False)])
+def test_a_quote_that_is_not_doubled_is_warned_of(
+    text: str, told: bool, describe: Describe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{text if row % 3 else 'cd'},{row}.5,{'pq'[row % 2]}" for row in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,n,y", *rows]))
+    assert describe(tmp_path / "t.csv").columns["x"] == "categorical"
+    assert ("warning: within quotes a quote is doubled" in capsys.readouterr().err) == told
+
+
 # What may be meant otherwise is warned of.
 
 
