@@ -16,19 +16,7 @@ from numpy.typing import NDArray
 
 from stemma.errors import BundleError, RowError
 from stemma.text import counted
-from stemma.values import (
-    CONVERTERS,
-    DECIMAL,
-    MISSING,
-    THOUSANDS,
-    TRUTH,
-    Text,
-    Writing,
-    checked_format,
-    level,
-    wanted,
-    writing,
-)
+from stemma.values import CONVERTERS, DECIMAL, MISSING, THOUSANDS, Text, Writing, checked_format, level, wanted, writing
 
 FORMAT = 1
 NUMBERS, FLAGS = {float, int, bool, type(None)}, {0, 1, None}  # types of numbers, and truth values
@@ -97,14 +85,13 @@ class Signature:
         return quick | {each.name: self._array(each, columns[each.name], first_row) for each in others}
 
     def spelled(self, column: str, text: str) -> str:
-        """A level, or a class, as the network knows it; true, which JSON and Parquet hold, may be its class True, or of
-        two 1 or yes."""
+        """A level, or a class, as the network knows it; true of JSON and Parquet may be its class True, or 1."""
         found = self._spelled([text], self._writings[column])[0]
         if column != self.target or found not in ("TRUE", "FALSE"):
             return found
         known = {*self.classes, *chain(*self.merge.values())}
-        truth = TRUTH if len(known) == 2 else {"true": 1.0, "false": 0.0}
-        alike = [name for name in known if truth.get(name.lower()) == TRUTH[found.lower()]]
+        words = (found, *{"TRUE": ("1", "YES"), "FALSE": ("0", "NO")}[found] * (len(known) == 2))
+        alike = [name for name in known if name.upper() in words]
         return alike[0] if len(alike) == 1 and found not in known else found
 
     def class_of(self, text: str) -> str:

@@ -25,12 +25,7 @@ from stemma.text import in_one_line
 RECORD, REGISTERED, BACKGROUND = "version.json", "registered.json", "background.json"
 REQUEST, RESPONSE, REFERENCE = "request.json", "response.json", "reference.json"
 FORMAT = 1  # of the first three
-TENSORS = {
-    "number": "tensor(float)",
-    "boolean": "tensor(float)",
-    "date": "tensor(double)",
-    "string": "tensor(string)",
-}
+TENSORS = {"number": "tensor(float)", "boolean": "tensor(float)", "date": "tensor(double)", "string": "tensor(string)"}
 LETTERS = 2**28  # of the texts of rows that are predicted at once
 
 

@@ -67,11 +67,9 @@ def detect(
 
 def _is_stray(sample: str, separator: str) -> bool:
     try:
-        for _ in fields(io.StringIO(sample, newline=""), separator, strict=True):
-            pass
+        return not [*fields(io.StringIO(sample, newline=""), separator, strict=True)]
     except ValueError as error:
         return "expected after" in str(error)
-    return False
 
 
 def whole_lines(sample: str) -> str:

@@ -17,7 +17,7 @@ QUOTE = '"'
 Reading = dict[str, str]  # of a column: `thousands` and others, by setting
 DAYS = [f"%{order[0]}{mark}%{order[1]}{mark}%{order[2]}" for mark in ".-/ " for order in ("dmY", "mdY", "dmy", "mdy")]
 DAYS += [f"%d{mark}%{month}{mark}%{year}" for mark in "- " for month in "bB" for year in "Yy"]
-DAYS += ["%b %d, %Y", "%B %d, %Y", "%Y.%m.%d", "%Y/%m/%d", "%Y-%m-%d"]
+DAYS += ["%b %d, %Y", "%B %d, %Y", "%Y.%m.%d", "%Y/%m/%d", "%Y-%m-%d", "%Y%m%d"]
 TIMES = ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"]
 
 
@@ -25,12 +25,6 @@ def dates(texts: Sequence[str]) -> list[Reading]:
     """The setting of a column, once for each format that all of its texts have."""
     formats = (day + time for day, time in product(DAYS, TIMES))
     return [{"date_format": each} for each in formats if _all(datetime.strptime, texts, each)]
-
-
-def days(texts: Sequence[str]) -> Reading:
-    """The setting of a column whose numbers are all dates such as 20240131; empty where one is none."""
-    recent = all(len(text) == 8 and text[:2] in ("19", "20") for text in texts)
-    return {"date_format": "%Y%m%d"} if recent and _all(datetime.strptime, texts, "%Y%m%d") else {}
 
 
 def numbers(texts: Sequence[str], decimal: str) -> list[Reading]:

@@ -373,10 +373,8 @@ def _of_file(found: Survey) -> Iterator[str]:
         encoding = found.dialect.text.encoding
         yield f"the encoding {encoding} is a guess: look at the texts, and give another with --encoding"
     if found.dialect and found.dialect.stray:
-        yield (
-            'within quotes a quote is doubled ("5"" disk"), and here one is not (backslashes do not count): such texts '
-            "are not read as they are meant, and `stemma bundle predict` refuses such a file: write it anew"
-        )
+        told = 'within quotes a quote is doubled ("5"" disk"), and here one is not (a backslash does not count): such'
+        yield f"{told} texts are not read as meant, and `stemma bundle predict` refuses the file: write it anew"
     yield from _headless(found)
 
 
@@ -451,9 +449,10 @@ def _misread(column: Column, role: Role) -> Iterator[str]:
             "digits behind it wherever it stands; if it is between thousands, write "
             + meant.lines(column.name, {"thousands": column.decimal})
         )
-    if role == "numeric" and (told := meant.days(column.spelled)):
-        dates = f"column {column.name!r} is numeric, and its numbers look like dates: {column.spelled[0]}"
-        yield f"{dates}: give it the role date and write {meant.lines(column.name, told)}"
+    low, high = column.number.low, column.number.high
+    if role == "numeric" and 19_000_101 <= low <= high <= 21_001_231 and (found := meant.dates(column.spelled)):
+        told = f"column {column.name!r} is numeric, and its numbers look like dates: {column.spelled[0]}"
+        yield f"{told}: give it the role date and write {_or(column.name, found)}"
     if role == "categorical":
         yield from _case(column)
 

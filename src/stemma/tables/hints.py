@@ -168,15 +168,11 @@ def _type(values: pd.Series) -> Iterator[tuple[str, str]]:
 
 def _rounded(values: pd.Series) -> Iterator[tuple[str, str]]:
     """Numbers of which float32 makes few."""
-    if values.dtype != np.float64 or not (spread := values.std()) > 0:
-        return
-    step = float(np.spacing(np.float32(values.abs().max())))
-    if step > COARSE * spread:
-        yield (
-            "rounded",
-            f"holds numbers near {values.abs().max():g}, which networks round to steps of {step:g}, for they compute in"
-            f" float32; their deviation is {spread:g}: subtract an offset in the table, or give a time the role date",
-        )
+    most, spread = (values.abs().max(), values.std()) if values.dtype == np.float64 else (0.0, 0.0)
+    if (step := float(np.spacing(np.float32(most)))) > COARSE * spread > 0:
+        told = f"holds numbers near {most:g}, which networks round to steps of {step:g}, for they compute in float32;"
+        cure = "subtract an offset in the table, or give a time the role date"
+        yield "rounded", f"{told} their deviation is {spread:g}: {cure}"
 
 
 def _unseen(values: pd.Series, splits: dict[str, np.ndarray]) -> Iterator[tuple[str, str]]:

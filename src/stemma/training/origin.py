@@ -1,10 +1,8 @@
 """Where a fit starts from: tensors that are drawn, or those of another version; and the version that teaches it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-from numpy.typing import NDArray
 
 from stemma.errors import TrainingError
 from stemma.text import by_number, counted, say
@@ -26,27 +24,18 @@ class Origin:
         return replace(self, taught=predictions, teacher={"revision": revision, "commit": commit})
 
 
-def of(
-    network: Network,
-    revision: str,
-    commit: str | None,
-    arrays: Mapping[str, NDArray[Any]],
-    classes: Sequence[str] | None = None,
-) -> Origin:
-    """The tensors of another version that fit this network by name and shape, which is told.
-
-    Args:
-        classes: of that version; where they, or their order, are others, the last layer is drawn. None: not known.
+def of(network: Network, revision: str, commit: str | None, arrays: Mapping[str, Any], classes: Any = None) -> Origin:
+    """The tensors of another version that fit this network by name and shape, which is told; without those of the last
+    layer where its classes, or their order, are known to be others.
 
     Raises:
         TrainingError: none fits.
     """
     own = {name: (tensor.shape, tensor.dtype) for name, tensor in network.tensors().items()}
-    taken = {name: t for name, t in arrays.items() if own.get(name) == (t.shape, t.dtype)}
     others = classes is not None and tuple(classes) != network.problem.task.classes
-    if others:
-        last = [*own][-1].rpartition(".")[0]
-        taken = {name: t for name, t in taken.items() if name.rpartition(".")[0] != last}
+    last = [*own][-1].rpartition(".")[0] + "." if others else "\0"
+    fitting = {name: t for name, t in arrays.items() if own.get(name) == (t.shape, t.dtype)}
+    taken = {name: t for name, t in fitting.items() if not name.startswith(last)}
     if not taken:
         raise TrainingError(
             f"train.init_from: no tensor of {revision} has a name and shape of this network"

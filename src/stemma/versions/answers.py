@@ -24,10 +24,8 @@ class Answers:
 
 
 def answers(repo: Repo, revision: str, frame: "pd.DataFrame", task: "Task", target: str | None = None) -> Answers:
-    """Run the packaged network of a version on rows, as `prepare` wrote them; its classes come in the order of `task`.
-
-    Args:
-        target: the column that it must predict; None: any.
+    """Run the packaged network of a version, for this target (None: any), on rows that `prepare` wrote; its classes
+    come in the order of `task`.
 
     Raises:
         StemmaError: there is no such version, its bundle is not there or damaged, or it predicts something else.
@@ -41,8 +39,8 @@ def answers(repo: Repo, revision: str, frame: "pd.DataFrame", task: "Task", targ
     alike = (signature.task, {*signature.classes}) == (task.kind, {*task.classes})
     if not alike or target not in (None, signature.target):
         says = f"{signature.task} ({few([*signature.classes], 5)})" if signature.classes else signature.task
-        what = f"{revision} answers another question, {says} of {signature.target!r}"
-        raise VersionError(f"{what}, so nothing can be learned from it")
+        says += f" of {signature.target!r}, so nothing can be learned from it"
+        raise VersionError(f"{revision} answers another question, {says}")
     lacking = [each.name for each in signature.inputs if each.name not in frame]
     if lacking:
         raise VersionError(f"{revision} needs columns that data/prepared does not have: {few(lacking, 5)}")

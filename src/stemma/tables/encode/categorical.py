@@ -69,10 +69,5 @@ def _place(graph: Graph, column: Categorical) -> str:
     levels = column.levels or ("",)  # of which there must be one: with all of them rare it is as the others
     places = range(first, first + len(levels)) if column.levels else [other]
     return graph.node(
-        "LabelEncoder",
-        column.name,
-        domain="ai.onnx.ml",
-        keys_strings=levels,
-        values_int64s=places,
-        default_int64=other,
+        "LabelEncoder", column.name, domain="ai.onnx.ml", keys_strings=levels, values_int64s=places, default_int64=other
     )

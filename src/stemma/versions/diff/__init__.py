@@ -81,12 +81,7 @@ class Difference:
 
 
 def diff(
-    repo: Repo,
-    before: str,
-    after: str = WORKSPACE,
-    *,
-    exact: bool = False,
-    weights: Mapping[str, float] | None = None,
+    repo: Repo, before: str, after: str = WORKSPACE, *, exact: bool = False, weights: Mapping[str, float] | None = None
 ) -> Difference:
     """What changed from one version to another.
 
