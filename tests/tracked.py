@@ -33,6 +33,9 @@ PACKAGE = PackageSettings(
 )
 
 
+JUDGED = 0.8125  # accuracy on the validation rows by evaluate's threshold, which no epoch knows
+
+
 class Source(Section):
     url: str
     columns: dict[str, str]
@@ -64,7 +67,8 @@ def fitted(asked: Whole, own: dict[str, Entry] | None = None) -> float:
 
 
 def judged(asked: Whole, own: dict[str, Entry] | None = None) -> None:
-    written(layout.METRICS, json.dumps({"threshold": 0.5, "test": {"accuracy": 0.8, "none": None}}))
+    figures = {"threshold": 0.4, "test": {"accuracy": 0.8, "none": None}, "validation": {"accuracy": JUDGED}}
+    written(layout.METRICS, json.dumps(figures))
     for path in run.CURVES.values():
         written(path, "x,y\n0.0,0.0\n0.5,0.75\n1.0,1.0\n")
     written(layout.PICTURES / "roc.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>")

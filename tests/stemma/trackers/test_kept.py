@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stemma import layout
-from tracked import TOKEN, fitted, judged, packaged, project, whole
+from tracked import JUDGED, TOKEN, fitted, judged, packaged, project, whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tracked")]
 NAMES = ("tensorboard", "mlflow", "wandb")
@@ -46,7 +46,7 @@ def test_tensorboards_reader_finds_curves_histograms_settings_and_the_graph(
     found = EventAccumulator(str(run))
     found.Reload()
     tags = found.Tags()
-    assert set(tags["scalars"]) >= CURVES | {"test/accuracy", "curves/roc"}
+    assert set(tags["scalars"]) >= CURVES | {"evaluate/validation/accuracy", "curves/roc"}
     assert [each.step for each in found.Scalars("train/loss")] == [1, 2, 3]
     assert [(each.step, each.value) for each in found.Scalars("curves/roc")] == [(0, 0.0), (500, 0.75), (1000, 1.0)]
     kinds = {kind: {name.removeprefix(kind) for name in tags["histograms"] if name.startswith(kind)} for kind in KINDS}
@@ -66,7 +66,8 @@ def test_mlflows_store_has_one_run_with_all_of_it(tracked: Path) -> None:
     (run,) = client.search_runs([client.get_experiment_by_name("shop").experiment_id])
     assert run.info.status == "FINISHED"
     assert run.data.params["train.epochs"] == "3" and run.data.params["data.url"] == "https://example.org/rows.csv"
-    assert set(run.data.metrics) == CURVES | {"threshold", "test/accuracy"}
+    assert {name for name in run.data.metrics if not name.startswith("evaluate/")} == CURVES
+    assert run.data.metrics["evaluate/validation/accuracy"] == JUDGED and "evaluate/threshold" in run.data.metrics
     assert [each.step for each in client.get_metric_history(run.info.run_id, "train/loss")] == [1, 2, 3]
     assert {"stemma.commit", "stemma.bundle.object", "stemma.bundle.sha256"} <= set(run.data.tags)
     assert [each.path for each in client.list_artifacts(run.info.run_id, "pictures")] == ["pictures/roc.svg"]
@@ -86,7 +87,7 @@ def test_the_files_of_wandb_hold_the_run_for_a_later_sync(tracked: Path) -> None
     assert seen >= CURVES and any("weights/" in name for name in seen)
     summary = {item.nested_key[0] if item.nested_key else item.key for record in records
                for item in record.summary.update}  # fmt: skip
-    assert "test/accuracy" in summary
+    assert "evaluate/test/accuracy" in summary
 
 
 def scanned(file: Path) -> Iterator[Any]:

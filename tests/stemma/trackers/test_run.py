@@ -48,7 +48,7 @@ def test_a_run_is_told_from_its_settings_to_its_bundle_without_passwords(
         "close FINISHED",
     ]  # fmt: skip
     assert sorted(each.strip() for each in others) == [
-        "figures None test/accuracy threshold\nclose FINISHED",
+        "figures None evaluate/test/accuracy evaluate/threshold evaluate/validation/accuracy\nclose FINISHED",
         "tags bundle bundle.object bundle.sha256\nclose FINISHED",
     ]
 
