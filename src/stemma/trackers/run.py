@@ -107,7 +107,7 @@ def judged(settings: Any, own: Mapping[str, Entry]) -> None:
             drawn = {path.stem: path.read_text(encoding="utf-8") for path in sorted(layout.PICTURES.glob("*.svg"))}
             points = {name: _points(path) for name, path in CURVES.items()}
             found = results.figures(results.read(layout.METRICS)).items()
-            # Trackers group by what is before "/"; epochs have a validation/accuracy of their own, by the threshold 0.5.
+            # Grouped by what is before "/". Epochs have a validation/accuracy of their own, by the threshold 0.5.
             figures = {f"evaluate/{name.replace('.', '/', 1)}": value for name, value in found}
             told = ("curves", {"points": points}), ("pictures", {"drawn": drawn})
             run.start(("figures", {"values": figures}), *told)
