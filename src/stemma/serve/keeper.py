@@ -7,6 +7,7 @@ latest; the one before stays, and the status and the log say why. It is tried ag
 import asyncio
 import os
 import re
+import shutil
 import signal
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,17 +48,22 @@ class _Watched:
     source: Source
     plan: Plan
     withdrawn: Withdrawn  # versions that were taken back
-    places: Mapping[int, Place] = field(default_factory=dict)  # of the versions that serve
+    places: Mapping[int, Place] = field(default_factory=dict)  # of the versions that serve, for members to come
     refused: Mapping[int, tuple[Mark | None, str]] = field(default_factory=dict)  # versions as they were then, and why
     off: bool = False  # none of it shall serve
     ordered: bool = False  # the policy is that of an order
 
 
 class Keeper:
-    """Of all models, for all members; a StemmaError where a bundle cannot be opened, or two models have one name."""
+    """Of all models, for all members; a StemmaError where a bundle cannot be opened, or two models have one name.
 
-    def __init__(self, settings: ServeSettings, members: list[Any]) -> None:
-        self._settings, self._members, self._one = settings, members, asyncio.Lock()
+    Args:
+        kept: an empty folder. What serves is kept there for members that come later, whatever becomes of it where it
+            was published; None where none come.
+    """
+
+    def __init__(self, settings: ServeSettings, members: list[Any], kept: Path | None = None) -> None:
+        self._settings, self._members, self._kept, self._one = settings, members, kept, asyncio.Lock()
         self._watched = {each.plan.name: each for each in map(_watched, settings.models)}
         if len(self._watched) < len(settings.models):
             raise StemmaError("two models have one name: give each another, as NAME=SOURCE")
@@ -211,7 +217,8 @@ class Keeper:
             lacking = self._lacking(watched, number)
             alone = is_new or len(lacking) == len(self._members)
             for member in lacking:  # one after the other: what ends the first shall not end all
-                if (why := await _prepared(member, watched.plan.name, number, there[number], follows)) and alone:
+                place = watched.places.get(number, there[number])
+                if (why := await _prepared(member, watched.plan.name, number, place, follows)) and alone:
                     return number, why
         return None
 
@@ -232,8 +239,22 @@ class Keeper:
         await asyncio.gather(*(each.commit(plan) for each in self._members))
         if plan.versions != watched.plan.versions:
             log.note("serving", model=plan.name, versions=plan.versions, labels=plan.labels)
-        places = {**watched.places, **there}
-        watched.plan, watched.places = plan, {number: places[number] for number in plan.versions}
+        before, places = watched.places, dict[int, Place]()
+        for number in plan.versions:
+            if number in before:
+                places[number] = before[number]
+            else:
+                places[number] = await asyncio.to_thread(self._copy, plan.name, number, there[number])
+        watched.plan, watched.places = plan, places
+        for number in before.keys() - places.keys():
+            await asyncio.to_thread(self._forget, plan.name, number)
+
+    def _copy(self, name: str, number: int, place: Place) -> Place:
+        return place if self._kept is None else place.kept(self._kept / name / str(number))
+
+    def _forget(self, name: str, number: int) -> None:
+        if self._kept is not None:
+            shutil.rmtree(self._kept / name / str(number), ignore_errors=True)
 
 
 async def _prepared(member: Member, name: str, number: int, place: Place, follows: int | None = None) -> str | None:

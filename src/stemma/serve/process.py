@@ -15,6 +15,7 @@ import uvicorn
 from stemma.bundle import sign
 from stemma.entries import Entry
 from stemma.errors import SettingsError, StemmaError
+from stemma.files import scratch
 from stemma.serve import admin, explain, feedback, log, openapi, page, protocols, sockets, status
 from stemma.serve.access import Access
 from stemma.serve.app import App
@@ -170,15 +171,16 @@ async def _with_workers(
     settings: ServeSettings, read: Read, bound: socket.socket, observer: str, beside: Beside
 ) -> None:
     crew = Crew(settings, bound, observer)
-    keeper = Keeper(settings, crew.members)
-    async with crew.working(keeper):
-        await keeper.start()
-        bound.listen(BACKLOG)
-        await crew.serve()
-        where = f"{sockets.addresses(settings, bound)}, {counted(settings.workers, 'worker')}"
-        beside_it = beside(sockets.address(settings, bound))
-        with _signals(crew.stop, read, keeper), _watching(keeper, where), beside_it:
-            await crew.stopping.wait()
+    with scratch("served") as kept:
+        keeper = Keeper(settings, crew.members, kept)
+        async with crew.working(keeper):
+            await keeper.start()
+            bound.listen(BACKLOG)
+            await crew.serve()
+            where = f"{sockets.addresses(settings, bound)}, {counted(settings.workers, 'worker')}"
+            beside_it = beside(sockets.address(settings, bound))
+            with _signals(crew.stop, read, keeper), _watching(keeper, where), beside_it:
+                await crew.stopping.wait()
 
 
 @contextlib.contextmanager

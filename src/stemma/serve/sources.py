@@ -4,7 +4,10 @@ Whoever publishes a version renames it to its number, so that what has one is wh
 disk that is gone, and changes nothing: that none shall serve is said by a file, `NAME/empty`.
 """
 
+import os
+import shutil
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +29,19 @@ class Place:
             return _mark(self.path) == self.mark
         except OSError:
             return False
+
+    def kept(self, folder: Path) -> "Place":
+        """The same version in a new folder of ours, whatever becomes of this one; itself where that cannot be."""
+        to = folder / self.path.name
+        with suppress(OSError):  # a full disk; it changes, or is gone
+            folder.mkdir(parents=True)
+            if self.path.is_dir():
+                shutil.copytree(self.path, to, symlinks=True, copy_function=_linked)
+            else:
+                _linked(self.path, to)
+            if self.is_as_it_was():
+                return Place(to, _mark(to))
+        return self
 
 
 @dataclass
@@ -69,6 +85,14 @@ def chosen(policy: str, there: Collection[int]) -> tuple[int, ...]:
     if policy.startswith("latest:"):
         return tuple(sorted(there)[-int(policy.removeprefix("latest:")) :])
     return tuple(sorted({int(number) for number in policy.split(",")} & set(there)))
+
+
+def _linked(file: str | Path, to: str | Path) -> None:
+    """The same file without its bytes once more, where the disk is the same."""
+    try:
+        os.link(os.path.realpath(file), to)
+    except OSError:
+        shutil.copyfile(file, to)
 
 
 def _is_number(path: Path) -> bool:

@@ -19,6 +19,8 @@ import pytest
 
 from processes import is_gone
 from serving import Server, served
+from stemma.bundle import open_bundle
+from stemma.bundle.unpack import unpack
 from stemma.serve.settings import ServeSettings
 from stemma.serve.workers import Crew, Worker
 from timing import HANGS, until
@@ -92,6 +94,21 @@ def test_a_worker_that_is_ended_comes_back_with_what_serves(number: int, server:
     assert versions(server) == current
     os.kill(before[1].pid, signal.SIGKILL)  # so that only the new one is left for a while
     assert versions(server) == current
+
+
+@pytest.mark.parametrize("published", ["1/model.zip", "1", "model.zip"])
+def test_a_worker_that_is_replaced_gets_what_serves_though_it_is_gone_where_it_was_published(
+    published: str, tmp_path: Path, bundles: dict[str, Path]
+) -> None:
+    path = tmp_path / "shop" / published
+    path.parent.mkdir(parents=True)
+    unpack(open_bundle(bundles["regression"]), path) if path.name == "1" else shutil.copy(bundles["regression"], path)
+    with served(path if published == "model.zip" else tmp_path / "shop", "--workers", "2", cold=True) as server:
+        shutil.rmtree(tmp_path / "shop")
+        for each in (before := workers(server)):
+            each.kill()
+        until(lambda: len({*workers(server)} - {*before}) == 2)
+        assert versions(server) == {"1"}
 
 
 @pytest.mark.skipif(not hasattr(psutil, "RLIMIT_NOFILE"), reason="limits of another process are Linux's")
