@@ -1,7 +1,7 @@
 """Tables of a million rows and more: time and memory of every stage, prepare beside its peers, and more workers.
 
 python bench/scale.py               all tables, into bench/README.md
-python bench/scale.py stages 20     one, of so many million rows besides: stages, prepare, cores, workers, files, shared
+python bench/scale.py large 20      one, of so many million rows besides: large, prepare, cores, workers, files, shared
 
 Seconds are of a processor (user and system, children too), so that a busy machine tells the same; memory is what a
 process and its children hold beside what is mapped from files (RssAnon), looked at every 20 ms. Linux alone.
@@ -64,7 +64,7 @@ class Cost:
     memory: int
 
 
-def stages(sizes: tuple[int, ...]) -> Table:
+def large(sizes: tuple[int, ...]) -> Table:
     """Each stage on 20 columns (14 numbers, 5 texts, two classes) in Parquet, `torch_tabular`: seconds of a processor,
     memory beside what is mapped from files, and time over what is linear in the rows of the smallest table."""
     costs = {size: dict(_stages(size)) for size in sizes}
@@ -304,5 +304,5 @@ def _step(what: str, *arguments: int) -> str:
 if __name__ == "__main__":
     sizes = (*SIZES, *(int(word) for word in sys.argv[1:] if word.isdecimal()))
     sys.argv[1:] = [word for word in sys.argv[1:] if not word.isdecimal()]
-    made = (stages, prepare, cores, workers, files, shared)
+    made = (large, prepare, cores, workers, files, shared)
     page.main({each.__name__: update_wrapper(partial(each, sizes), each) for each in made})
