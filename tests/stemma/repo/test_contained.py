@@ -456,7 +456,7 @@ def test_after_a_kill_no_file_behind_a_link_is_touched(copy: Hostile, tmp_path: 
     target = copy.commit("a file where a link is")
     copy.git("reset", "-q", "--hard", before)
     (copy.folder / "home").symlink_to(tmp_path / "home", target_is_directory=True)
-    journal.write(copy.folder, journal.Journal("target", target, before, False))
+    journal.write(copy.folder, journal.Journal("target", target, before, target, "", True, False))
     rollback.abort(copy.folder)
     assert (tmp_path / "home" / ".bashrc").read_text() == "mine\n"
     assert journal.read(copy.folder) is None
