@@ -42,6 +42,7 @@ class Driver:
         self._pipe = start(Asked(), self._processes)
         self._process = self._processes[self._pipe]
         self._asked = 0
+        self.goodbye = GOODBYE
 
     @property
     def is_alive(self) -> bool:
@@ -80,16 +81,12 @@ class Driver:
         try:
             with suppress(OSError, EOFError):
                 self._pipe.send((0, "close", ()))
-                while self._pipe.poll(GOODBYE) and self._pipe.recv()[1][0] != 0:
+                while self._pipe.poll(self.goodbye) and self._pipe.recv()[1][0] != 0:
                     pass
         finally:
-            self.kill()
+            self._process.kill()
             self._process.join()
             self._pipe.close()
-
-    def kill(self) -> None:
-        """Where there is nobody whom Ray could tell that it ends: it would wait."""
-        self._process.kill()
 
 
 class Asked:

@@ -119,7 +119,7 @@ class Ray(Runner):
 
     def _check_there(self) -> None:
         if not _answers(self._address, LOOK):
-            self.driver.kill()
+            self.driver.goodbye = 0.0  # there is nobody whom Ray could tell that it ends: it would wait
             raise RunnerError(f"the Ray cluster at {self._address} is gone", run="ray status")
 
     def _received(self, ended: int, name: str) -> Any:
